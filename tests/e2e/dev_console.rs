@@ -271,6 +271,13 @@ async fn other_sites_and_other_hosts_have_no_part_in_it() {
     assert_eq!(with("POST", &run, &headers).await.code(), "cross-origin");
     let json = ("content-type", "application/json");
     assert_eq!(with("POST", "/__elias/trigger", &[("host", &rebound), ("origin", &own), json]).await.status, 403);
+    assert_eq!(
+        with("POST", "/__elias/trigger", &[("host", &rebound), json]).await.status,
+        403,
+        "also without `Origin`"
+    );
+    let tunnel = [("x-forwarded-for", "1.2.3.4"), json];
+    assert_eq!(with("POST", "/__elias/trigger", &tunnel).await.status, 403, "a tunnel");
     // Another site, and what it can have a browser send.
     for (name, value) in [("origin", "https://evil.test"), ("origin", "null"), ("sec-fetch-site", "cross-site")] {
         assert_eq!(

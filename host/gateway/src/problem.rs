@@ -45,7 +45,7 @@ elias_contract::error_codes! {
         /// The name of the service worker that the request is for is missing or too long.
         WorkerName = "worker-name", 400, "The request does not name a worker";
         /// The client wanted a cached response or none (`Cache-Control: only-if-cached`), and there is none.
-        NotCached = "not-cached", 504, "There is no cached response";
+        NotCached = "not-cached", 504, "No response is cached";
         /// A POST or PATCH without an idempotency key, where the route requires one.
         IdempotencyKeyMissing = "idempotency-key-missing", 400, "An idempotency key is required";
         /// The idempotency key is malformed, too long, or there more than once.

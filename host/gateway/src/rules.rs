@@ -1,7 +1,11 @@
 //! All rules of a route, applied to a request and its response in a fixed order.
 
+mod shared_state;
+
+pub use shared_state::SharedState;
+
 use crate::assets::{AssetResponse, AssetRules, AssetTable};
-use crate::auth::{ApiKeys, AuthRules, Authenticator, Identity, JwtRules, JwtVerifier};
+use crate::auth::{ApiKeys, AuthRules, Authenticator, Identity};
 use crate::cache::CacheRules;
 use crate::clock::Now;
 use crate::config::{GatewayConfig, RouteConfig};
@@ -20,48 +24,12 @@ use crate::validate::Validation;
 use crate::worker::{RequestTarget, WorkerRules};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, request, response};
-use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::fmt::Write;
-use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-
-/// The state that the versions of a service share: a new version continues the rate limits of callers and has the keys
-/// for tokens at once. One for each service.
-#[derive(Debug, Default)]
-pub struct SharedState {
-    limiters: Mutex<HashMap<RateLimit, Weak<Limiter>>>,
-    verifiers: Mutex<HashMap<JwtRules, Weak<JwtVerifier>>>,
-}
-
-impl SharedState {
-    /// The verifiers of tokens, for the part of the host that fetches keys.
-    #[must_use]
-    pub fn verifiers(&self) -> Vec<Arc<JwtVerifier>> {
-        let verifiers = self.verifiers.lock();
-        verifiers.values().filter_map(Weak::upgrade).collect()
-    }
-}
-
-/// The value in use for a key, else a new one. Values that are no longer in use are removed.
-fn get_or_insert<K: Eq + Hash + Clone, V>(
-    map: &Mutex<HashMap<K, Weak<V>>>,
-    key: &K,
-    make: impl FnOnce(&K) -> V,
-) -> Arc<V> {
-    let mut map = map.lock();
-    map.retain(|_, value| value.strong_count() > 0);
-    if let Some(value) = map.get(key).and_then(Weak::upgrade) {
-        return value;
-    }
-    let value = Arc::new(make(key));
-    map.insert(key.clone(), Arc::downgrade(&value));
-    value
-}
 
 /// The checked and prepared rules of one route.
 #[derive(Debug)]
@@ -212,8 +180,7 @@ impl Rules {
         }
         let policies: Vec<String> = rules.rate_limits.iter().map(|limit| limit.policy()).collect();
         let authenticator = |auth: &Arc<AuthRules>| {
-            let new_verifier = |jwt: &JwtRules| JwtVerifier::new(jwt.clone());
-            let verifier = auth.jwt().map(|jwt| get_or_insert(&shared.verifiers, jwt, new_verifier));
+            let verifier = auth.jwt().map(|jwt| shared.verifier(jwt));
             Authenticator::new(Arc::clone(auth), verifier, api_keys.cloned())
         };
         let prepared = PreparedRules {
@@ -221,10 +188,7 @@ impl Rules {
             limiters: rules
                 .rate_limits
                 .iter()
-                .map(|limit| {
-                    let phase = LimitPhase::of(limit, reserved_headers.as_ref());
-                    (phase, get_or_insert(&shared.limiters, limit, Limiter::new))
-                })
+                .map(|limit| (LimitPhase::of(limit, reserved_headers.as_ref()), shared.limiter(limit)))
                 .collect(),
             policy: HeaderValue::try_from(policies.join(", ")).ok().filter(|value| !value.is_empty()),
             auth: rules.auth.as_ref().map(authenticator),

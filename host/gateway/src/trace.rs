@@ -1,6 +1,7 @@
 //! The ids that a request is followed by: the W3C trace context (Recommendation of 2021, level 1) and request ids.
 
 use crate::field::single;
+use elias_contract::{hexadecimal, push_hexadecimal};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -46,9 +47,9 @@ impl TraceContext {
     pub fn traceparent(&self) -> HeaderValue {
         let mut text = String::with_capacity(55);
         text.push_str("00-");
-        push_hex(&mut text, &self.trace_id);
+        push_hexadecimal(&mut text, &self.trace_id);
         text.push('-');
-        push_hex(&mut text, &self.span_id);
+        push_hexadecimal(&mut text, &self.span_id);
         text.push_str(if self.sampled { "-01" } else { "-00" });
         HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
@@ -56,9 +57,7 @@ impl TraceContext {
     /// The trace's id in hexadecimal, as logs have it.
     #[must_use]
     pub fn trace_id_hex(&self) -> String {
-        let mut text = String::with_capacity(32);
-        push_hex(&mut text, &self.trace_id);
-        text
+        hexadecimal(&self.trace_id)
     }
 
     /// Puts the context into the headers that the component gets. `tracestate` is kept if the trace goes on and it is
@@ -76,15 +75,6 @@ fn not_zero<const N: usize>(mut id: [u8; N]) -> [u8; N] {
         id = [1; N];
     }
     id
-}
-
-/// Each request has a `traceparent` written: formatting byte by byte would take it most of a microsecond.
-fn push_hex(text: &mut String, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
 }
 
 /// `version-trace-parent-flags` (section 3.2).

@@ -71,7 +71,8 @@ pub(crate) fn is_loopback(authority: &Authority) -> bool {
     }
 }
 
-fn authority(parts: &Parts) -> Option<&Authority> {
+/// The host and port that a request is for; `None` if they are not known.
+pub(crate) fn authority(parts: &Parts) -> Option<&Authority> {
     parts.extensions.get::<RequestAuthority>().and_then(|RequestAuthority(authority)| authority.as_ref())
 }
 
@@ -114,15 +115,6 @@ pub(crate) fn is_same_origin(headers: &HeaderMap, own: Option<&str>, is_read: bo
         (Some(_), Some(_)) => false,
     };
     is_own_site && is_own_origin
-}
-
-/// Whether a request comes from no page, or from one whose origin is of this machine, at whichever port.
-pub(crate) fn is_of_this_machine(headers: &HeaderMap) -> bool {
-    headers.get_all(ORIGIN).iter().all(|origin| {
-        let authority =
-            origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, rest)| rest.parse::<Authority>());
-        matches!(authority, Some(Ok(authority)) if is_loopback(&authority))
-    })
 }
 
 /// Adds what keeps a response of the admin API from being anything but data in a browser, unless it is a document that

@@ -52,6 +52,7 @@ mod state;
 
 pub use admin::openapi;
 pub use config::ServerConfig;
+pub use development::reachable;
 pub use exchange::ACCESS_LOG_TARGET;
 pub use local_gateway::{LocalGateway, LocalGatewayError};
 pub use server::{DrainReport, ServeError, Server};

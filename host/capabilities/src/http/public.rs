@@ -4,12 +4,12 @@ use super::client::Addresses;
 use ipnet::IpNet;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, RequestBuilder, StatusCode, Url};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Until a document is there whole.
+/// Until a response is there whole.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a document.
 const BYTES_MAX: usize = 1 << 20;
@@ -29,9 +29,8 @@ impl PublicFetch {
     /// Why there can be none.
     pub fn new(private: Vec<IpNet>) -> Result<Self, String> {
         let addresses = Arc::new(Addresses::new(private));
-        let builder = Client::builder().redirect(Policy::none()).referer(false).no_proxy().timeout(TIMEOUT);
-        let client = builder.dns_resolver(Arc::clone(&addresses)).build();
-        Ok(Self { addresses, client: client.map_err(|error| format!("no client can be made: {error}"))? })
+        let client = client_of(&addresses, |builder| builder)?;
+        Ok(Self { addresses, client })
     }
 
     /// The document at `url`, of at most 1 MiB.
@@ -89,6 +88,19 @@ impl PublicFetch {
         }
         Ok((response.status(), bytes))
     }
+}
+
+/// A client that dials these addresses alone, and follows no redirects; `change` sets what else it is to do.
+///
+/// # Errors
+/// Why there can be none.
+pub(super) fn client_of(
+    addresses: &Arc<Addresses>,
+    change: impl FnOnce(ClientBuilder) -> ClientBuilder,
+) -> Result<Client, String> {
+    let builder = Client::builder().redirect(Policy::none()).referer(false).no_proxy().timeout(TIMEOUT);
+    let client = change(builder.dns_resolver(Arc::clone(addresses))).build();
+    client.map_err(|error| format!("no client can be made: {error}"))
 }
 
 /// The URL, if it names no address that may not be dialled. Those of names are checked when they are resolved.

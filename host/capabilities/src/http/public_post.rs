@@ -1,18 +1,14 @@
 //! Messages that the host itself posts to URLs that others name, such as telemetry to a collector.
 
 use super::client::Addresses;
-use super::public::allowed_url;
+use super::public::{allowed_url, client_of};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::BodyExt;
 use ipnet::IpNet;
 use reqwest::Client;
-use reqwest::redirect::Policy;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// Until the response is there.
-const TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a response that are read.
 const BYTES_MAX: usize = 64 << 10;
 
@@ -45,10 +41,11 @@ impl PublicPost {
     /// Why there can be none.
     pub fn new(networks: Vec<IpNet>, http2: bool) -> Result<Self, String> {
         let addresses = Arc::new(Addresses::new(networks));
-        let builder = Client::builder().redirect(Policy::none()).referer(false).no_proxy().timeout(TIMEOUT);
-        let builder = builder.no_gzip().no_brotli().no_zstd().dns_resolver(Arc::clone(&addresses));
-        let builder = if http2 { builder.http2_prior_knowledge() } else { builder };
-        Ok(Self { addresses, client: builder.build().map_err(|error| format!("no client can be made: {error}"))? })
+        let client = client_of(&addresses, |builder| {
+            let builder = builder.no_gzip().no_brotli().no_zstd();
+            if http2 { builder.http2_prior_knowledge() } else { builder }
+        })?;
+        Ok(Self { addresses, client })
     }
 
     /// Posts a message, and reads the response within 10 s.

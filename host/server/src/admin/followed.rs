@@ -3,7 +3,8 @@
 //!
 //! Each event has an id, which a client that comes back sends as `Last-Event-ID`: it gets what came after that, as far
 //! as the host has kept it, and is told by an event `lost` how many items it has missed. Where nobody knows, since
-//! another run of the host counted them, or nobody followed for so long that none were kept, the first event is `reset`.
+//! another run of the host counted them, or nobody followed for so long that none were kept, the first event is
+//! `reset`.
 
 use super::confirmed::{looks, while_confirmed};
 use axum::extract::FromRequestParts;

@@ -65,12 +65,12 @@ pub(super) async fn note_denials(State(platform): State<Platform>, mut request: 
     let slot = SessionSlot::default();
     request.extensions_mut().insert(slot.clone());
     // The route and not the path, which has names that the client chooses.
-    let route = request.extensions().get::<MatchedPath>().map_or_else(String::new, |path| path.as_str().to_owned());
-    let subject = format!("{} {route}", request.method());
+    let (method, route) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
     let response = next.run(request).await;
     if let (Some(RefusalCode(code @ Code::Forbidden)), Some(session)) =
         (response.extensions().get::<RefusalCode>(), slot.0.get())
     {
+        let subject = format!("{method} {}", route.as_ref().map_or("", MatchedPath::as_str));
         platform.note_denial(session, subject.trim_end(), *code);
     }
     response

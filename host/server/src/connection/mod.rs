@@ -6,7 +6,7 @@ mod websocket;
 
 pub(crate) use io::Io;
 pub(crate) use stream_stall::{BodyPoll, StreamExecutor, note_body_poll};
-pub(crate) use websocket::{AcceptedSocket, CountSent, expired};
+pub(crate) use websocket::{AcceptedSocket, CountSent, EXPIRED, expired};
 
 use crate::body::UnreadBody;
 use crate::config::milliseconds;

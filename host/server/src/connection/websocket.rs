@@ -50,6 +50,9 @@ pub(crate) struct AcceptedSocket {
     pub(crate) expires: Option<Instant>,
 }
 
+/// How a worker is told that the credentials of its client have expired: the code, and the reason.
+pub(crate) const EXPIRED: (u16, &str) = (code::POLICY, "the credentials have expired");
+
 /// Waits until credentials have expired; for ever if they do not.
 pub(crate) async fn expired(expires: Option<Instant>) {
     match expires {
@@ -157,7 +160,7 @@ async fn exchange(
             // It comes after a close, which was handled.
             Event::Sent(None) => return close(code::ABNORMAL, ""),
             Event::Ends => return client.close(close(code::GOING_AWAY, "the server is shutting down")).await,
-            Event::Expired => return client.close(close(code::POLICY, "the credentials have expired")).await,
+            Event::Expired => return client.close(close(EXPIRED.0, EXPIRED.1)).await,
             Event::Tick if last_message.elapsed() >= idle => {
                 return client.close(close(code::GOING_AWAY, "no message for too long")).await;
             }

@@ -1,4 +1,5 @@
-//! Who may use the console of a development server: whoever sits at this machine, by pages of the console.
+//! Who may use the console of a development server, and run its triggers: whoever sits at this machine, by pages of the
+//! console or without any.
 //!
 //! A development server has no accounts, and what the console does is as much as the project itself can do: statements
 //! on its database, requests with the headers of others. Three things could reach it from outside, and are refused:
@@ -9,12 +10,12 @@
 //! - a page of another site whose host name comes to lead to this machine (DNS rebinding): its requests are of the same
 //!   origin for the browser, and their `Host` gives it away;
 //! - a page of another origin, which makes the browser send a request (CSRF): by `Origin` and `Sec-Fetch-Site`, and for
-//!   changes by a header that other origins cannot add without being asked first.
+//!   changes by a header, or a media type, that other origins cannot send without asking first.
 //!
 //! Pages of the component itself are of the console's origin, and are trusted as the project is.
 
 use crate::admin::{PeerAddress, Problem};
-use crate::browser::{RequestAuthority, is_loopback, is_same_origin};
+use crate::browser::{authority, is_loopback, is_same_origin};
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -36,44 +37,55 @@ pub(super) async fn guard(request: Request, next: Next) -> Result<Response, Prob
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
-/// Checks where a request comes from.
+/// Checks where a request to the console comes from.
 ///
 /// # Errors
 /// `cross-origin`.
 fn check(parts: &Parts) -> Result<(), Error> {
+    check_client(parts)?;
+    if !is_read(parts) && !parts.headers.contains_key(CONSOLE) {
+        let message = "a request that changes something needs the header `Elias-Console`, such as `Elias-Console: 1`";
+        return Err(Error::new(Code::CrossOrigin, message));
+    }
+    Ok(())
+}
+
+/// Checks that a request comes from this machine, and from no page of another origin. What changes something has to
+/// have something else that such a page cannot send: not all browsers say where a form is from.
+///
+/// # Errors
+/// `cross-origin`.
+pub(crate) fn check_client(parts: &Parts) -> Result<(), Error> {
     let refused = |message: &str| Err(Error::new(Code::CrossOrigin, message));
     let peer = parts.extensions.get::<PeerAddress>();
     if !peer.is_some_and(|PeerAddress(address)| address.to_canonical().is_loopback()) {
-        return refused("the console of a development server is for the machine that it runs on");
+        return refused("console and triggers of a development server are for the machine that it runs on");
     }
     // No browser and no program of today asks in HTTP/1.0.
     let is_old = parts.version < Version::HTTP_11;
     if is_old || OF_PROXIES.iter().any(|name| parts.headers.contains_key(*name)) {
-        return refused("the console of a development server takes no requests through a proxy: use its own address");
+        return refused("a development server takes no such requests through a proxy: use its own address");
     }
-    let authority =
-        parts.extensions.get::<RequestAuthority>().and_then(|RequestAuthority(authority)| authority.as_ref());
-    let Some(authority) = authority.filter(|authority| is_loopback(authority)) else {
-        return refused("the console of a development server is at localhost, 127.0.0.1 and [::1] alone");
+    let Some(authority) = authority(parts).filter(|authority| is_loopback(authority)) else {
+        return refused("console and triggers of a development server are at localhost, 127.0.0.1 and [::1] alone");
     };
-    let is_read = matches!(parts.method, Method::GET | Method::HEAD);
     let own = format!("http://{authority}");
     // A program that is no browser sends neither of these headers.
     let is_browser = ["origin", "sec-fetch-site"].iter().any(|name| parts.headers.contains_key(*name));
-    if is_browser && !is_same_origin(&parts.headers, Some(&own), is_read) {
+    if is_browser && !is_same_origin(&parts.headers, Some(&own), is_read(parts)) {
         return refused("the request comes from a page of another origin");
     }
-    if !is_read && !parts.headers.contains_key(CONSOLE) {
-        return refused(
-            "a request that changes something needs the header `Elias-Console`, such as `Elias-Console: 1`",
-        );
-    }
     Ok(())
+}
+
+fn is_read(parts: &Parts) -> bool {
+    matches!(parts.method, Method::GET | Method::HEAD)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::browser::RequestAuthority;
     use http::uri::Authority;
 
     const OWN: &str = "http://localhost:8787";

@@ -8,7 +8,7 @@
 //! | `/__elias/api/project` | the project: what is served, and why not the newest version |
 //! | `/__elias/api/requests` | the last requests to the component; each can be sent again |
 //!
-//! Who may use it: `guard`. Live reload and `elias trigger` have paths of their own beside it (`features`).
+//! Who may use it: `guard`, also for `elias trigger`, which like live reload has a path of its own (`features`).
 
 mod executions;
 mod guard;
@@ -17,6 +17,8 @@ mod requests;
 mod triggers;
 mod workers;
 
+pub(crate) use guard::check_client;
+pub use replay::reachable;
 pub(crate) use requests::RequestCapture;
 
 use crate::admin::{ApiPath, ApiQuery, Page, PageQuery, Problem};

@@ -34,7 +34,7 @@ pub(super) async fn replay(
     if let Some(reason) = recorded.not_replayable() {
         return Err(Error::new(Code::WrongState, format!("the request cannot be sent again: {reason}")).into());
     }
-    let sending = send(&recorded, loopback(console.0.address));
+    let sending = send(&recorded, reachable(console.0.address));
     let sent = tokio::time::timeout(WAIT, sending).await;
     let late = |_| Error::new(Code::AnswerTimeout, format!("the response has not ended within {} s", WAIT.as_secs()));
     Ok(Json(sent.map_err(late)??))
@@ -115,11 +115,30 @@ fn request(recorded: &RecordedRequest) -> Result<Request<Full<bytes::Bytes>>, Er
     Ok(request)
 }
 
-/// The address by which this machine reaches a server that listens on this one.
-fn loopback(address: SocketAddr) -> SocketAddr {
+/// The address by which this machine reaches a server that listens on `address`: the loopback one if it listens on all.
+#[must_use]
+pub fn reachable(address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
         IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::from((Ipv6Addr::LOCALHOST, address.port())),
         _ => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_listens_on_all_addresses_is_reached_by_the_loopback_one() {
+        for (listens, wanted) in [
+            ("0.0.0.0:1", "127.0.0.1:1"),
+            ("[::]:2", "[::1]:2"),
+            ("192.168.1.7:3", "192.168.1.7:3"),
+            ("127.0.0.2:4", "127.0.0.2:4"),
+        ] {
+            let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
+            assert_eq!(reachable(address(listens)), address(wanted));
+        }
     }
 }

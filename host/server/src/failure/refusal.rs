@@ -25,7 +25,7 @@ elias_contract::error_codes! {
         /// A page of an origin that is not allowed asks for a WebSocket.
         SocketOrigin = "socket-origin", 403, "Pages of this origin may not open the WebSocket";
         /// There is no worker of this class, or none of this name can be.
-        SocketNotFound = "socket-not-found", 404, "There is no such worker";
+        SocketNotFound = "socket-not-found", 404, "The worker does not exist";
         /// The worker's `onOpen` threw, or it takes no sockets.
         SocketRefused = "socket-refused", 403, "The worker refused the WebSocket";
         /// The worker has as many sockets or messages as it may.

@@ -2,11 +2,11 @@
 //! which no component gets.
 //!
 //! The request is a JSON object. It must say so in its media type: a page of another origin cannot send such a request
-//! without asking first, and the answer to that question is no. A page whose host name came to lead to this machine
-//! (DNS rebinding) is of the same origin for its browser; `Origin` names that host, and the request is refused.
+//! without asking first, and the answer to that question is no. Else it must come from where requests to the console
+//! come from.
 
 use crate::body::Content;
-use crate::browser;
+use crate::development::check_client;
 use crate::source::TriggerControl;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
@@ -27,7 +27,7 @@ pub(crate) fn is_requested<B>(request: &Request<B>) -> bool {
     request.uri().path() == PATH
 }
 
-/// Runs what the request names.
+/// Runs what the request names. Its extensions say who sends it, as [`check_client`] needs it.
 pub(crate) async fn respond<B>(control: Option<Arc<dyn TriggerControl>>, request: Request<B>) -> Response<Content>
 where
     B: Body<Data = Bytes>,
@@ -41,13 +41,14 @@ where
     if request.headers().get(CONTENT_TYPE).is_none_or(|media_type| media_type != "application/json") {
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the request must be application/json");
     }
-    if !browser::is_of_this_machine(request.headers()) {
-        return refuse(StatusCode::FORBIDDEN, "pages of other sites run no triggers");
+    let (parts, body) = request.into_parts();
+    if let Err(refused) = check_client(&parts) {
+        return refuse(StatusCode::FORBIDDEN, &refused.to_string());
     }
     let Some(control) = control else {
         return refuse(StatusCode::NOT_FOUND, "this server runs no triggers");
     };
-    let body = Limited::new(request.into_body(), REQUEST_BYTES_MAX).collect().await;
+    let body = Limited::new(body, REQUEST_BYTES_MAX).collect().await;
     let asked = body.ok().and_then(|body| serde_json::from_slice::<Value>(&body.to_bytes()).ok());
     let Some(asked) = asked else {
         return refuse(StatusCode::BAD_REQUEST, "the body must be JSON of at most 1 MiB");
@@ -73,28 +74,37 @@ fn json_response(status: StatusCode, value: &Value) -> Response<Content> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::PeerAddress;
+    use crate::browser::RequestAuthority;
     use futures::FutureExt;
     use futures::future::{BoxFuture, ready};
     use http::request::Builder;
+    use http::uri::Authority;
     use http_body_util::Full;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    const HOST: &str = "localhost:8787";
 
     /// Gives back what it is asked, unless that is null.
     struct Echo;
 
     impl TriggerControl for Echo {
         fn run(&self, request: Value) -> BoxFuture<'static, Result<Value, String>> {
-            let refused = || "there is no such trigger".to_owned();
+            let refused = || "the trigger does not exist".to_owned();
             ready(if request.is_null() { Err(refused()) } else { Ok(request) }).boxed()
         }
     }
 
     async fn ask(control: bool, method: Method, media_type: &str, body: &'static str) -> (u16, String) {
         let request = Request::builder().method(method).uri(PATH).header(CONTENT_TYPE, media_type);
-        send(control, request, body).await
+        send(control, request, body, (Ipv4Addr::LOCALHOST.into(), HOST)).await
     }
 
-    async fn send(control: bool, request: Builder, body: &'static str) -> (u16, String) {
-        let request = request.body(Full::new(Bytes::from_static(body.as_bytes()))).expect("a request");
+    /// Sends a request from an address to a host.
+    async fn send(control: bool, request: Builder, body: &'static str, way: (IpAddr, &str)) -> (u16, String) {
+        let mut request = request.body(Full::new(Bytes::from_static(body.as_bytes()))).expect("a request");
+        request.extensions_mut().insert(PeerAddress(way.0));
+        request.extensions_mut().insert(RequestAuthority(Some(way.1.parse::<Authority>().expect("an authority"))));
         assert!(is_requested(&request));
         let control = control.then(|| Arc::new(Echo) as Arc<dyn TriggerControl>);
         let response = respond(control, request).await;
@@ -110,17 +120,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pages_of_other_sites_run_nothing() {
+    async fn other_sites_and_other_machines_run_nothing() {
+        let here = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let request = || Request::post(PATH).header(CONTENT_TYPE, "application/json");
         for (origin, status) in [
             ("http://localhost:8787", 200),
-            ("http://[::1]:8787", 200),
+            ("http://localhost:8788", 403),
             ("http://evil.test:8787", 403),
             ("https://localhost.evil.test", 403),
             ("null", 403),
         ] {
-            let request = Request::post(PATH).header(CONTENT_TYPE, "application/json").header("origin", origin);
-            assert_eq!(send(true, request, "{}").await.0, status, "{origin}");
+            assert_eq!(send(true, request().header("origin", origin), "{}", (here, HOST)).await.0, status, "{origin}");
         }
+        for (peer, host, status) in [
+            (here, "[::1]:8787", 200),
+            (here, "evil.test:8787", 403),
+            (IpAddr::from([192, 168, 1, 7]), HOST, 403),
+            (IpAddr::from([192, 168, 1, 7]), "192.168.1.2:8787", 403),
+        ] {
+            let (found, body) = send(true, request(), "{}", (peer, host)).await;
+            assert_eq!(found, status, "{peer} {host}: {body}");
+        }
+        let forwarded = request().header("x-forwarded-for", "192.0.2.1");
+        assert_eq!(send(true, forwarded, "{}", (here, HOST)).await.0, 403, "through a proxy");
     }
 
     #[tokio::test]

@@ -7,18 +7,24 @@ use crate::exchange::Exchange;
 use axum::Router;
 use futures::StreamExt;
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
-/// The admin API responds, or another router.
-pub(super) async fn respond(exchange: &mut Exchange, router: &Router, request: Request<Incoming>) -> Response<Content> {
-    let (mut parts, body) = request.into_parts();
+/// Sets the extensions of a request to its client's address and the host that it is for, and nothing else.
+pub(super) fn insert_client(exchange: &Exchange, parts: &mut Parts) {
     parts.extensions.clear();
     parts.extensions.insert(PeerAddress(exchange.client_address(&parts.headers)));
     parts.extensions.insert(RequestAuthority(parts.uri.authority().cloned()));
+}
+
+/// The admin API responds, or another router.
+pub(super) async fn respond(exchange: &mut Exchange, router: &Router, request: Request<Incoming>) -> Response<Content> {
+    let (mut parts, body) = request.into_parts();
+    insert_client(exchange, &mut parts);
     let body = exchange.receive(body);
     let request = Request::from_parts(parts, axum::body::Body::new(body));
     let response = match router.clone().oneshot(request).await {

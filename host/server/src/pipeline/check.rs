@@ -55,9 +55,6 @@ pub(super) fn target<B: Body>(
     {
         return Ok(Target::LiveReload(resource));
     }
-    if config.dev && trigger_control::is_requested(request) {
-        return Ok(Target::Trigger);
-    }
     if request.method() == Method::CONNECT {
         return Err(Refusal::NotImplemented);
     }
@@ -89,6 +86,9 @@ pub(super) fn target<B: Body>(
     }
     strip_hop_by_hop(request.headers_mut());
     join_cookies(request.headers_mut());
+    if config.dev && trigger_control::is_requested(request) {
+        return Ok(Target::Trigger);
+    }
     if exchange.connection.server.development.is_some() && development::is_requested(request) {
         return Ok(Target::Development);
     }

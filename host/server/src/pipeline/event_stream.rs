@@ -4,7 +4,7 @@
 use super::websocket::{failure, open_socket, socket_request};
 use crate::body::Content;
 use crate::config::milliseconds;
-use crate::connection::expired;
+use crate::connection::{EXPIRED, expired};
 use crate::exchange::Exchange;
 use crate::failure::Failure;
 use bytes::Bytes;
@@ -27,9 +27,6 @@ const KEEP_ALIVE: &[u8] = b":\n\n";
 
 /// The code with which the worker is told that the server shuts down, or that nothing was sent for too long.
 const GOING_AWAY: u16 = 1001;
-
-/// That the client's credentials have expired.
-const POLICY: u16 = 1008;
 
 /// Responds with the events of a worker of a platform's service, until `expires` at most.
 ///
@@ -103,7 +100,7 @@ impl EventStream {
             let chunk = tokio::select! {
                 () = &mut stream.drains => None,
                 () = &mut stream.expired => {
-                    stream.worker.closed(POLICY, "the credentials have expired").await;
+                    stream.worker.closed(EXPIRED.0, EXPIRED.1).await;
                     return None;
                 }
                 chunk = timeout(stream.period, stream.worker.next()) => Some(chunk),

@@ -113,7 +113,8 @@ async fn respond(
         }
         Target::Trigger => {
             exchange.skip_log();
-            let (parts, body) = request.into_parts();
+            let (mut parts, body) = request.into_parts();
+            admin_api::insert_client(exchange, &mut parts);
             let request = Request::from_parts(parts, exchange.receive(body));
             Ok(trigger_control::respond(server.ingress.triggers(), request).await)
         }

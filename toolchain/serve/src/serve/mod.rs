@@ -24,12 +24,12 @@ use elias_host::{LoadOptions, Observer};
 use elias_local_triggers::ComponentSource;
 use elias_local_workers::ComponentSource as WorkerSource;
 use elias_project::{CONFIG_FILE, DEV_URL_FILE, Project, dotenv, is_source};
-use elias_server::{AppSource, ServeError, Server};
+use elias_server::{AppSource, ServeError, Server, reachable};
 use gateway::FollowedGateway;
 use shutdown::warn_of_cut;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -305,15 +305,6 @@ impl Drop for UrlFile {
     fn drop(&mut self) {
         // It may never have been written.
         let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-/// A client on this machine reaches a server that listens everywhere by the loopback address.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
-        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::from((Ipv6Addr::LOCALHOST, address.port())),
-        _ => address,
     }
 }
 

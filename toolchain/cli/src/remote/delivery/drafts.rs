@@ -116,7 +116,7 @@ pub(crate) fn drafts(arguments: &DraftsArguments) -> Result<(), Failure> {
             let record = record(folder)?;
             let of_record = record.as_ref().map(|record| &record.draft);
             let draft = draft.as_ref().or(of_record).ok_or_else(|| {
-                Failure::new(CliErrorCode::BadInput, format_args!("{} is no draft yet", folder.display()))
+                Failure::new(CliErrorCode::BadInput, format_args!("{} is not a draft yet", folder.display()))
                     .help("name it: elias drafts push --draft NAME")
             })?;
             let content = DraftContent { files: Some(collect(folder)?), template: None };

@@ -1,6 +1,7 @@
 //! Feature flags: `elias flags`.
 
 use crate::remote::connection::client::{Client, named, read};
+use crate::remote::connection::input::{input_name, read_json};
 use crate::remote::connection::output::{self, time};
 use clap::{Args, Subcommand};
 use elias_api::{FeatureFlag, FlagRevision};
@@ -8,8 +9,6 @@ use elias_command_line::text::plain;
 use elias_command_line::{CliErrorCode, Failure, Target};
 use elias_delivery::flag::{DEFINITION_BYTES_MAX, FLAGS_MAX, FlagDefinition, FlagState, ValueType};
 use elias_names::Environment;
-use std::fmt::Display;
-use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 /// Bytes of a file with a definition: written for people, it is longer than what counts.
@@ -164,35 +163,11 @@ fn describe(flag: &FeatureFlag) -> String {
 
 /// The definition, from a file or standard input.
 fn read_definition(file: Option<&Path>) -> Result<FlagDefinition, Failure> {
-    let name = file.map_or_else(|| "standard input".to_owned(), |file| file.display().to_string());
-    let failed = |error: &dyn Display| Failure::new(CliErrorCode::Io, format_args!("cannot read {name}: {error}"));
-    let mut text = String::new();
-    // One byte more, so that it is seen that there are too many.
-    let most = FILE_BYTES_MAX as u64 + 1;
-    let read = match file {
-        Some(file) => {
-            let file = std::fs::File::open(file).map_err(|error| failed(&error))?;
-            file.take(most).read_to_string(&mut text)
-        }
-        None => {
-            let input = std::io::stdin();
-            if input.is_terminal() {
-                eprintln!(
-                    "Type the definition as JSON, and end it with Ctrl-D; --from-file takes one that is in a file."
-                );
-            }
-            input.lock().take(most).read_to_string(&mut text)
-        }
-    };
-    read.map_err(|error| failed(&error))?;
-    let refuse = |why: &dyn Display| {
-        Failure::new(CliErrorCode::BadInput, format_args!("the definition of a flag in {name}: {why}"))
-    };
-    if text.len() > FILE_BYTES_MAX {
-        return Err(refuse(&format_args!("it has more than {FILE_BYTES_MAX} bytes")));
-    }
-    let definition: FlagDefinition = serde_json::from_str(&text).map_err(|error| refuse(&error))?;
-    definition.check().map_err(|error| refuse(&error))?;
+    let definition: FlagDefinition = read_json(file, FILE_BYTES_MAX)?;
+    definition.check().map_err(|error| {
+        let message = format!("the definition of a flag in {}: {error}", input_name(file));
+        Failure::new(CliErrorCode::BadInput, message)
+    })?;
     Ok(definition)
 }
 

@@ -1,6 +1,7 @@
 //! `elias alerts`: lists alerts, silences them, and looks after rules and receivers.
 
 use crate::remote::connection::client::{Client, named, read};
+use crate::remote::connection::input::read_json;
 use crate::remote::connection::output::{self, time};
 use clap::{Args, Subcommand};
 use elias_api::{
@@ -10,15 +11,13 @@ use elias_command_line::text::plain;
 use elias_command_line::{CliErrorCode, Failure, Target};
 use elias_names::{AlertRuleName, ComponentName, Environment, ReceiverName};
 use serde_json::{Value, json};
-use std::fmt::Display;
-use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
 /// The most items that are listed.
 const LISTED_MAX: usize = 1_000;
 /// Bytes of a file with settings.
-const SETTINGS_BYTES_MAX: u64 = 64 << 10;
+const SETTINGS_BYTES_MAX: usize = 64 << 10;
 /// The path that stands for standard input.
 const STANDARD_INPUT: &str = "-";
 
@@ -273,18 +272,7 @@ fn matched(matcher: &AlertMatcher) -> String {
 
 /// The settings in a file or on standard input.
 fn settings(file: &str) -> Result<Value, Failure> {
-    let name = if file == STANDARD_INPUT { "standard input" } else { file };
-    let failed = |error: &dyn Display| Failure::new(CliErrorCode::Io, format_args!("cannot read {name}: {error}"));
-    let mut text = String::new();
-    let read = if file == STANDARD_INPUT {
-        std::io::stdin().lock().take(SETTINGS_BYTES_MAX).read_to_string(&mut text)
-    } else {
-        let file = std::fs::File::open(Path::new(file)).map_err(|error| failed(&error))?;
-        file.take(SETTINGS_BYTES_MAX).read_to_string(&mut text)
-    };
-    read.map_err(|error| failed(&error))?;
-    serde_json::from_str(&text)
-        .map_err(|error| Failure::new(CliErrorCode::BadInput, format_args!("{name} must be JSON: {error}")))
+    read_json(Some(Path::new(file)).filter(|_| file != STANDARD_INPUT), SETTINGS_BYTES_MAX)
 }
 
 #[cfg(test)]
@@ -311,5 +299,8 @@ mod tests {
         assert_eq!(settings(&path).expect("read"), json!({ "metric": "executions" }));
         std::fs::write(&path, "metric = 1").expect("written");
         assert!(settings(&path).is_err() && settings("/nowhere/rule.json").is_err());
+        std::fs::write(&path, format!("{{}}{}", " ".repeat(SETTINGS_BYTES_MAX))).expect("written");
+        let refused = settings(&path).expect_err("it is too long").to_string();
+        assert!(refused.contains("more than 65536 bytes"), "{refused}");
     }
 }
