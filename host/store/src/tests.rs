@@ -102,7 +102,7 @@ fn service(tenant: &TenantId) -> ServiceId {
 /// Takes back the tables, columns and indexes of all steps of the schema after `version`: a store as a host of before
 /// has left it, but for what those steps changed in rows.
 async fn undo_steps_after(store: &Store, version: usize) {
-    let added = crate::MIGRATIONS[version..].iter().map(|(_, sql)| *sql).collect::<Vec<_>>().join("\n");
+    let added = crate::schema::MIGRATIONS[version..].iter().map(|(_, sql)| *sql).collect::<Vec<_>>().join("\n");
     let words: Vec<_> = added.split_whitespace().collect();
     let (mut indexes, mut columns, mut tables) = (Vec::new(), Vec::new(), Vec::new());
     for window in words.windows(6) {

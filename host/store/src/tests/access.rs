@@ -1,6 +1,7 @@
 //! Roles, users and organizations.
 
 use super::*;
+use crate::schema::MIGRATIONS;
 use elias_api::{Actor, ConsoleSession, Role, RoleDefinition, User};
 
 pub(super) async fn roles_have_revisions_and_are_bounded(TestStore { store, .. }: &TestStore) {
