@@ -1,6 +1,8 @@
 //! The records of executions.
 
-use super::{AFTER_IDS, AllowedServices, HostScope, TenantScope, get, number, optional_json, storable, text, to_json};
+use super::{
+    AFTER_IDS, AllowedServices, HostScope, TenantScope, get, number, optional_json, signed, storable, text, to_json,
+};
 use crate::error::Result;
 use elias_api::{ExecutionFilter, ExecutionRecord};
 use elias_names::Environment;
@@ -66,7 +68,6 @@ fn values(first: usize) -> String {
 impl HostScope {
     /// Stores a batch of executions of whatever tenants; says how many were not there.
     pub async fn insert_executions(&mut self, batch: &[ExecutionRecord]) -> Result<u64> {
-        let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let mut inserted = 0;
         for rows in batch.chunks(ROWS_PER_INSERT) {
             // sqlx's QueryBuilder writes `?`, which PostgreSQL does not know.

@@ -1,7 +1,7 @@
 //! The statements about feature flags.
 
 use super::audit::NOTHING;
-use super::{HostScope, TenantScope, get, json, now_ms, number, optional_json, text};
+use super::{HostScope, TenantScope, get, json, now_ms, number, optional_json, signed, text};
 use crate::error::{Error, Result};
 use elias_api::{Actor, Code, FeatureFlag, FlagRevision};
 use elias_delivery::flag::{FLAGS_MAX, FlagDefinition};
@@ -33,10 +33,6 @@ fn flag(row: &AnyRow) -> Result<Option<FeatureFlag>> {
         changed_at: get(row, "changed_at")?,
         changed_by: get(row, "changed_by")?,
     }))
-}
-
-fn signed(revision: u64) -> i64 {
-    i64::try_from(revision).unwrap_or(i64::MAX)
 }
 
 fn stale(name: &str) -> Error {

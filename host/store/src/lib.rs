@@ -378,6 +378,11 @@ fn number<T: TryFrom<i64>>(row: &AnyRow, column: &str) -> Result<T> {
     T::try_from(get::<i64>(row, column)?).map_err(|_| damaged(column))
 }
 
+/// A number as a column has it.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 /// A column whose text is read as a name or the like.
 fn text<T: std::str::FromStr>(row: &AnyRow, column: &str) -> Result<T> {
     get::<String>(row, column)?.parse().map_err(|_| damaged(column))

@@ -1,6 +1,6 @@
 //! The spans of executions.
 
-use super::{AFTER_IDS, AllowedServices, HostScope, TenantScope, get, json, number, text, to_json};
+use super::{AFTER_IDS, AllowedServices, HostScope, TenantScope, get, json, number, signed, text, to_json};
 use crate::error::Result;
 use elias_api::{ExecutionTrace, TraceFilter, TraceSummary};
 use elias_names::Environment;
@@ -85,10 +85,6 @@ fn summary(row: &AnyRow) -> Result<TraceSummary> {
         failed: number(row, "failures")?,
         last: get(row, "last")?,
     })
-}
-
-fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 impl HostScope {

@@ -1,8 +1,7 @@
 //! The usage of tenants by hours, and what the webhook for billing was told of it.
 
-use super::{AnyRow, HostScope, Query, TenantScope, get, number, text};
+use super::{AnyRow, HostScope, Query, TenantScope, get, number, signed, text};
 use crate::error::Result;
-use crate::triggers::signed;
 use elias_names::TenantId;
 use sqlx::AssertSqlSafe;
 

@@ -3,7 +3,7 @@
 mod evaluation;
 
 use super::audit::NOTHING;
-use super::{TenantScope, get, json, now_ms, number, optional_json, storable, text, to_json};
+use super::{TenantScope, get, json, now_ms, number, optional_json, signed, storable, text, to_json};
 use crate::error::{Error, Result};
 use elias_api::{Actor, AlertRule, Code, Receiver, Silence};
 use elias_names::{AlertRuleName, ReceiverName, TenantId};
@@ -136,10 +136,6 @@ fn alert(row: &AnyRow) -> Result<AlertRow> {
         target: get(row, "target")?,
         tracker: json(row, "tracker")?,
     })
-}
-
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn stale(what: &str, name: &str) -> Error {

@@ -39,7 +39,7 @@ pub use usage::TriggerUse;
 pub use waiting::{EventWait, MovedJobs};
 
 use crate::error::{Error, Result};
-use crate::{Dialect, HostScope, Query, TenantScope, get, to_json};
+use crate::{Dialect, HostScope, Query, TenantScope, get, signed, to_json};
 use elias_api::Code;
 use elias_names::TenantId;
 use serde::Serialize;
@@ -208,16 +208,6 @@ impl JobRef {
     fn read(row: &AnyRow) -> Result<Self> {
         Ok(Self { tenant: get(row, "tenant")?, id: get(row, "id")? })
     }
-}
-
-/// A text that PostgreSQL can store: it has no character 0.
-fn storable(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
-}
-
-/// A number of milliseconds or the like as a column has it.
-pub(crate) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Milliseconds that are added to the time: at most 1,000 years, so that the sum is a time.
