@@ -3,7 +3,7 @@
 use super::audit::NOTHING;
 use super::{TenantScope, get, json, now_ms, number, signed, text, to_json};
 use crate::error::{Error, Result};
-use elias_api::{Actor, Code, DRAFTS_MAX, Draft, DraftSummary};
+use elias_api::{Actor, DRAFTS_MAX, Draft, DraftSummary};
 use elias_names::ComponentName;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -29,10 +29,6 @@ fn summary(row: &sqlx::any::AnyRow) -> Result<DraftSummary> {
         changed_at: get(row, "changed_at")?,
         changed_by: get(row, "changed_by")?,
     })
-}
-
-fn stale(name: &ComponentName) -> Error {
-    Error::new(Code::Stale, format!("the draft {name} was changed meanwhile: read it again"))
 }
 
 impl TenantScope {
@@ -105,13 +101,13 @@ impl TenantScope {
             .await?
             .ok_or_else(|| Error::not_listed(format_args!("draft `{name}`"), "elias drafts list"))?;
         if revision.is_some_and(|revision| revision != before.revision) {
-            return Err(stale(name));
+            return Err(Error::stale("draft", name));
         }
         let delete = "DELETE FROM drafts WHERE tenant = $1 AND name = $2 AND revision = $3";
         let query = self.query(delete).bind(name.as_str().to_owned());
         // Another host may have saved it since it was read.
         if self.run(query.bind(signed(before.revision))).await? == 0 {
-            return Err(stale(name));
+            return Err(Error::stale("draft", name));
         }
         let told = json!({ "revision": before.revision, "files": before.files.len() });
         self.audit(actor, "draft.delete", name.as_str(), Some(&told), NOTHING).await

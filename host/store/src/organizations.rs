@@ -79,7 +79,7 @@ impl TenantScope {
                       WHERE tenant = $1 AND id = $2 AND revision = $6 AND deleted_at IS NULL";
         let query = self.query(update).bind(next.id.clone()).bind(next.name.clone()).bind(next.disabled_at);
         if self.run(query.bind(signed(next.revision)).bind(signed(before.revision))).await? == 0 {
-            return Err(stale("organization", &next.id));
+            return Err(Error::stale("organization", &next.id));
         }
         self.audit(actor, "organization.update", next.id.clone(), Some(before), Some(next)).await
     }
@@ -104,8 +104,4 @@ impl TenantScope {
         self.run(query).await?;
         self.audit(actor, "organization.delete", id, Some(&before), NOTHING).await
     }
-}
-
-pub(super) fn stale(what: &str, id: &str) -> Error {
-    Error::new(Code::Stale, format!("the {what} {id} was changed meanwhile: read it again"))
 }

@@ -3,7 +3,7 @@
 use super::audit::NOTHING;
 use super::{TenantScope, get, now_ms, number, signed, text};
 use crate::error::{Error, Result};
-use elias_api::{Actor, Code, Role, RoleDefinition};
+use elias_api::{Actor, Role, RoleDefinition};
 use elias_names::RoleName;
 
 fn role(row: &sqlx::any::AnyRow) -> Result<RoleDefinition> {
@@ -59,8 +59,7 @@ impl TenantScope {
         let query = query.bind(next.policy.clone()).bind(signed(next.revision)).bind(next.changed_at);
         let query = query.bind(next.changed_by.clone()).bind(before.map_or(0, |before| signed(before.revision)));
         if self.run(query).await? == 0 {
-            let message = format!("the role {} was changed meanwhile: read it again", next.name);
-            return Err(Error::new(Code::Stale, message));
+            return Err(Error::stale("role", &next.name));
         }
         self.at_most(ROLES_MAX, "roles", "SELECT count(*) AS rows_there FROM roles WHERE tenant = $1").await?;
         self.audit(actor, "role.set", next.name.as_str(), before, Some(next)).await

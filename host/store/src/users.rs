@@ -1,7 +1,6 @@
 //! Users: for whom tokens are made, and whom an identity provider knows.
 
 use super::audit::NOTHING;
-use super::organizations::stale;
 use super::{TenantScope, get, now_ms, number, signed};
 use crate::error::{Error, Result};
 use elias_api::{Actor, Code, User};
@@ -83,7 +82,7 @@ impl TenantScope {
         let query = query.bind(next.organization.clone()).bind(next.role.as_ref().map(ToString::to_string));
         let query = query.bind(next.disabled_at).bind(signed(next.revision)).bind(signed(before.revision));
         if self.run(query).await? == 0 {
-            return Err(stale("user", &next.id));
+            return Err(Error::stale("user", &next.id));
         }
         self.audit(actor, "user.update", next.id.clone(), Some(before), Some(next)).await
     }
