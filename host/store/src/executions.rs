@@ -1,7 +1,8 @@
 //! The records of executions.
 
 use super::{
-    AFTER_IDS, AllowedServices, HostScope, TenantScope, get, number, optional_json, signed, storable, text, to_json,
+    AFTER_IDS, AllowedServices, HostScope, TenantScope, get, number, optional_json, placeholders, signed, storable,
+    text, to_json,
 };
 use crate::error::Result;
 use elias_api::{ExecutionFilter, ExecutionRecord};
@@ -59,21 +60,13 @@ pub(super) fn list_executions(by_trace: bool, allowed: &str) -> String {
     )
 }
 
-/// The places of one row's values, from the number `first` on.
-fn values(first: usize) -> String {
-    let places: Vec<_> = (first..first + COLUMNS).map(|place| format!("${place}")).collect();
-    format!("({})", places.join(", "))
-}
-
 impl HostScope {
     /// Stores a batch of executions of whatever tenants; says how many were not there.
     pub async fn insert_executions(&mut self, batch: &[ExecutionRecord]) -> Result<u64> {
         let mut inserted = 0;
         for rows in batch.chunks(ROWS_PER_INSERT) {
-            // sqlx's QueryBuilder writes `?`, which PostgreSQL does not know.
-            let places: Vec<_> = (0..rows.len()).map(|row| values(1 + row * COLUMNS)).collect();
-            let insert =
-                format!("INSERT INTO executions ({NAMES}) VALUES {} ON CONFLICT DO NOTHING", places.join(", "));
+            let values = placeholders(rows.len(), COLUMNS);
+            let insert = format!("INSERT INTO executions ({NAMES}) VALUES {values} ON CONFLICT DO NOTHING");
             let mut query = sqlx::query(AssertSqlSafe(insert));
             for row in rows {
                 query = query.bind(row.tenant.as_str().to_owned()).bind(row.id.clone());

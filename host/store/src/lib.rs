@@ -359,6 +359,16 @@ async fn commit(tx: Transaction<'static, Any>, file: Option<&StoreFile>) -> Resu
 
 type Query = sqlx::query::Query<'static, Any, sqlx::any::AnyArguments>;
 
+/// The placeholders of the values of so many rows, from `$1` on. sqlx's `QueryBuilder` writes `?`, which PostgreSQL does
+/// not know.
+fn placeholders(rows: usize, columns: usize) -> String {
+    let row = |row: usize| {
+        let values: Vec<_> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
+        format!("({})", values.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+}
+
 /// Milliseconds since 1970.
 pub fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -1,6 +1,8 @@
 //! The spans of executions.
 
-use super::{AFTER_IDS, AllowedServices, HostScope, TenantScope, get, json, number, signed, text, to_json};
+use super::{
+    AFTER_IDS, AllowedServices, HostScope, TenantScope, get, json, number, placeholders, signed, text, to_json,
+};
 use crate::error::Result;
 use elias_api::{ExecutionTrace, TraceFilter, TraceSummary};
 use elias_names::Environment;
@@ -94,8 +96,8 @@ impl HostScope {
     /// `store-unavailable`.
     pub async fn insert_spans(&mut self, batch: &[ExecutionTrace]) -> Result<()> {
         for rows in batch.chunks(ROWS_PER_INSERT) {
-            let places: Vec<_> = (0..rows.len()).map(|row| places(1 + row * COLUMNS)).collect();
-            let insert = format!("INSERT INTO spans ({NAMES}) VALUES {} ON CONFLICT DO NOTHING", places.join(", "));
+            let values = placeholders(rows.len(), COLUMNS);
+            let insert = format!("INSERT INTO spans ({NAMES}) VALUES {values} ON CONFLICT DO NOTHING");
             let mut query = sqlx::query(AssertSqlSafe(insert));
             for row in rows {
                 query = query.bind(row.tenant.as_str().to_owned()).bind(row.execution.clone());
@@ -121,12 +123,6 @@ impl HostScope {
         let many = sqlx::query(PRUNE_SPANS).bind(i64::from(keep)).execute(&mut *self.tx).await?.rows_affected();
         Ok(old + many)
     }
-}
-
-/// The places of one row's values, from the number `first` on.
-fn places(first: usize) -> String {
-    let places: Vec<_> = (first..first + COLUMNS).map(|place| format!("${place}")).collect();
-    format!("({})", places.join(", "))
 }
 
 impl TenantScope {
