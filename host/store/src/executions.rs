@@ -1,7 +1,7 @@
 //! The records of executions.
 
 use super::{
-    AFTER_IDS, AllowedServices, HostScope, TenantScope, get, number, optional_json, placeholders, signed, storable,
+    AllowedServices, HostScope, TenantScope, before_id, get, number, optional_json, placeholders, signed, storable,
     text, to_json,
 };
 use crate::error::Result;
@@ -106,7 +106,7 @@ impl TenantScope {
         limit: u32,
     ) -> Result<Vec<ExecutionRecord>> {
         let select = list_executions(filter.trace.is_some(), &allowed.condition(self.dialect, 9));
-        let query = self.query_text(select).bind(filter.before.clone().unwrap_or_else(|| AFTER_IDS.to_owned()));
+        let query = self.query_text(select).bind(before_id(filter.before.as_deref()));
         let query = query.bind(filter.component.as_ref().map_or_else(String::new, ToString::to_string));
         let query = query.bind(filter.environment.map_or("", Environment::as_str));
         let query = query.bind(filter.failed.map_or(-1, i64::from)).bind(i64::from(limit));

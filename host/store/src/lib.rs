@@ -359,8 +359,8 @@ async fn commit(tx: Transaction<'static, Any>, file: Option<&StoreFile>) -> Resu
 
 type Query = sqlx::query::Query<'static, Any, sqlx::any::AnyArguments>;
 
-/// The placeholders of the values of so many rows, from `$1` on. sqlx's `QueryBuilder` writes `?`, which PostgreSQL does
-/// not know.
+/// The placeholders of the values of so many rows, from `$1` on. sqlx's `QueryBuilder` writes `?`, which PostgreSQL
+/// does not know.
 fn placeholders(rows: usize, columns: usize) -> String {
     let row = |row: usize| {
         let values: Vec<_> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
@@ -401,6 +401,11 @@ fn text<T: std::str::FromStr>(row: &AnyRow, column: &str) -> Result<T> {
 /// A text as PostgreSQL can hold it: a guest may put the character 0 into its messages.
 fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
+}
+
+/// The id before which a page of a list begins that has the newest first. It is a client's, who may send any text.
+fn before_id(before: Option<&str>) -> String {
+    storable(before.unwrap_or(AFTER_IDS))
 }
 
 /// A column that holds JSON.

@@ -1,8 +1,8 @@
 //! The schema: its migrations, and the tables that belong to tenants.
 
 /// The schema's migrations in their order: name and text, one text for both databases. A released one is never
-/// changed; a new one is added at the end. `sqlx::migrate!` would read the folder instead of this list, but needs sqlx's
-/// feature `macros`: procedural macros that are compiled with both drivers in them.
+/// changed; a new one is added at the end. `sqlx::migrate!` would read the folder instead of this list, but needs
+/// sqlx's feature `macros`: procedural macros that are compiled with both drivers in them.
 pub(super) const MIGRATIONS: &[(&str, &str)] = &[
     ("platform", include_str!("schema/1_platform.sql")),
     ("stages", include_str!("schema/2_stages.sql")),

@@ -1,7 +1,7 @@
 //! The spans of executions.
 
 use super::{
-    AFTER_IDS, AllowedServices, HostScope, TenantScope, get, json, number, placeholders, signed, text, to_json,
+    AllowedServices, HostScope, TenantScope, before_id, get, json, number, placeholders, signed, text, to_json,
 };
 use crate::error::Result;
 use elias_api::{ExecutionTrace, TraceFilter, TraceSummary};
@@ -138,7 +138,7 @@ impl TenantScope {
         limit: u32,
     ) -> Result<Vec<TraceSummary>> {
         let query = self.query_text(list_traces(&allowed.condition(self.dialect, 10)));
-        let query = query.bind(before.unwrap_or(AFTER_IDS).to_owned());
+        let query = query.bind(before_id(before));
         let query = query.bind(filter.component.as_ref().map_or_else(String::new, ToString::to_string));
         let query = query.bind(filter.environment.map_or("", Environment::as_str));
         let query = query.bind(filter.failed.map_or(-1, i64::from));

@@ -35,7 +35,9 @@ use alerts::{
     silences_end_and_are_bounded, the_state_of_alerts_and_the_counts_of_hosts_survive,
 };
 use drafts::drafts_have_revisions_and_are_bounded;
-use elias_api::{Actor, ExecutionFilter, ExecutionRecord, RecordedCalls, RecordedRun, TenantSettings};
+use elias_api::{
+    Actor, ExecutionFilter, ExecutionRecord, JobFilter, RecordedCalls, RecordedRun, TenantSettings, TraceFilter,
+};
 use elias_delivery::experiment::VariantMetrics;
 use elias_names::{ComponentName, Digest, Environment, ServiceId};
 use flags::{flags_are_bounded, flags_have_revisions_and_are_a_tenants};
@@ -339,6 +341,22 @@ async fn executions_are_found_and_pruned(TestStore { store, .. }: &TestStore) {
     scope.commit().await.expect("committed");
 }
 
+async fn any_text_may_stand_for_the_id_where_a_page_begins(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let text = "\0~";
+    let mut scope = store.read(&a).await.expect("a scope");
+    scope.audit_entries(Some(text), 0, 9).await.expect("a page");
+    scope.deployments(&service(&a), Some(text), 9).await.expect("a page");
+    scope.traces(&TraceFilter::default(), Some(text), &AllowedServices::All, 9).await.expect("a page");
+    let filter = ExecutionFilter { before: Some(text.to_owned()), ..ExecutionFilter::default() };
+    scope.executions(&filter, &AllowedServices::All, 9).await.expect("a page");
+    let filter = JobFilter { before: Some(text.to_owned()), ..JobFilter::default() };
+    scope.jobs(&filter, &AllowedServices::All, 9).await.expect("a page");
+    scope.jobs_with_steps(&filter, &AllowedServices::All, 9).await.expect("a page");
+    let events = SecurityEventQuery { before: Some(text.to_owned()), ..SecurityEventQuery::default() };
+    scope.security_events(&events, 9).await.expect("a page");
+}
+
 on_both! {
     tenants_see_only_what_is_theirs
     versions_count_up_also_when_they_come_at_once
@@ -355,6 +373,7 @@ on_both! {
     answers_are_given_again_until_newer_ones_take_their_place
     metrics_of_variants_are_those_of_other_hosts_and_go_with_the_experiment
     executions_are_found_and_pruned
+    any_text_may_stand_for_the_id_where_a_page_begins
     drafts_have_revisions_and_are_bounded
     roles_have_revisions_and_are_bounded
     users_are_a_tenants_and_bounded
