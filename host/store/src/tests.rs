@@ -285,25 +285,13 @@ async fn metrics_of_variants_are_those_of_other_hosts_and_go_with_the_experiment
 async fn executions_are_found_and_pruned(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     let record = |at: i64, outcome: &str| ExecutionRecord {
-        tenant: a.clone(),
-        id: format!("{at:026}"),
-        component: shop(),
-        environment: Environment::Production,
-        version: 1,
-        source: "GET /".into(),
         run: (at % 2 == 0).then(|| RecordedRun { job: format!("{at:026}"), attempt: 2, cause: None }),
         trace: (at % 10 == 0).then(|| format!("{:032x}", at / 100)),
-        started_at: at,
-        duration_us: 5,
-        fuel: 7,
-        memory_bytes: 9,
         host_calls: vec![RecordedCalls { capability: "db".into(), calls: 2, duration_us: 3 }],
         flags: [("banner".to_owned(), "on".to_owned())].into(),
-        status: 200,
         outcome: outcome.into(),
-        code: None,
-        error: None,
         lines: Some(json!([["info", "a line"]])),
+        ..execution_record(&a, at)
     };
     let mut scope = store.host_write().await.expect("a scope");
     let batch: Vec<_> = (0..2_500).map(|at| record(at, if at % 100 == 0 { "failed" } else { "completed" })).collect();

@@ -233,27 +233,11 @@ pub(super) async fn the_state_of_alerts_and_the_counts_of_hosts_survive(test: &T
 
 pub(super) async fn executions_are_found_by_the_text_of_their_lines(test: &TestStore) {
     let tenant = create_tenant(&test.store, "acme").await;
-    let service = ServiceId { tenant: tenant.clone(), component: shop(), environment: Environment::Production };
+    let service = service(&tenant);
     let record = |at: i64, lines: Option<Value>| ExecutionRecord {
-        tenant: tenant.clone(),
         id: ulid::Ulid::from_parts(at.unsigned_abs(), 1).to_string(),
-        component: shop(),
-        environment: Environment::Production,
-        version: 1,
-        source: "GET /".into(),
-        run: None,
-        trace: None,
-        started_at: at,
-        duration_us: 5,
-        fuel: 7,
-        memory_bytes: 9,
-        host_calls: Vec::new(),
-        flags: [].into(),
-        status: 200,
-        outcome: "completed".into(),
-        code: None,
-        error: None,
         lines,
+        ..execution_record(&tenant, at)
     };
     let line = |text: &str| Some(json!([["error", text]]));
     let batch = [

@@ -3,11 +3,14 @@
 use crate::schema::MIGRATIONS;
 use crate::versions::NewVersion;
 use crate::{Dialect, Result, Store, now_ms};
-use elias_api::{Actor, Deployment, DeploymentState, Service, TenantSettings, Version, VersionSettings};
+use elias_api::{
+    Actor, Deployment, DeploymentState, ExecutionRecord, Service, TenantSettings, Version, VersionSettings,
+};
 use elias_names::{ComponentName, Digest, Environment, ServiceId, TenantId};
 use elias_transparency as transparency;
 use serde_json::json;
 use sqlx::{AnyPool, AssertSqlSafe, Executor, SqlSafeStr};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A store with its data directory, which is removed when this is dropped.
@@ -156,4 +159,29 @@ pub(super) async fn deploy(store: &Store, tenant: &TenantId, version: u32, revis
         })
         .await?;
     scope.commit().await
+}
+
+/// An execution of `shop` in production that began at `at`, in milliseconds since 1970.
+pub(super) fn execution_record(tenant: &TenantId, at: i64) -> ExecutionRecord {
+    ExecutionRecord {
+        tenant: tenant.clone(),
+        id: format!("{at:026}"),
+        component: shop(),
+        environment: Environment::Production,
+        version: 1,
+        source: "GET /".into(),
+        run: None,
+        trace: None,
+        started_at: at,
+        duration_us: 5,
+        fuel: 7,
+        memory_bytes: 9,
+        host_calls: Vec::new(),
+        flags: BTreeMap::new(),
+        status: 200,
+        outcome: "completed".into(),
+        code: None,
+        error: None,
+        lines: None,
+    }
 }
