@@ -6,7 +6,7 @@ use elias_api::{Actor, AuditEntry};
 use serde::Serialize;
 use serde_json::Value;
 
-/// An act that is no change of the store, and is written into the audit trail later.
+/// An act that does not change the store, and is written into the audit trail later.
 #[derive(Debug, Clone)]
 pub struct AuditNote {
     /// The id, a ULID of the time: it stands where it belongs, though it is written later.
@@ -59,8 +59,7 @@ impl TenantScope {
         Ok(())
     }
 
-    /// Writes acts into the audit trail that were no change of the store. Those that are there already stay as they
-    /// are.
+    /// Writes acts into the audit trail that did not change the store. Those that are there already stay as they are.
     ///
     /// # Errors
     /// `store-unavailable`.
