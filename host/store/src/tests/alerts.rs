@@ -258,6 +258,10 @@ pub(super) async fn executions_are_found_by_the_text_of_their_lines(test: &TestS
     ] {
         assert_eq!(host.log_matches(&service, text, since).await.expect("counted"), matches, "{text}");
     }
+    let many: Vec<_> = (0..10_000).map(|number| record(10_000 + number, line("sold"))).collect();
+    host.insert_executions(&many).await.expect("stored");
+    assert_eq!(host.log_matches(&service, "sold", 0).await.expect("counted"), 10_000);
+    assert_eq!(host.log_matches(&service, "out of", 0).await.expect("counted"), 0, "only the newest are searched");
     let staging = ServiceId { environment: Environment::Staging, ..service };
     assert_eq!(host.log_matches(&staging, "out of", 0).await.expect("counted"), 0);
     assert!(host.rollbacks_since(0).await.expect("read").is_empty());
