@@ -87,6 +87,14 @@ mod tests {
     }
 
     #[test]
+    fn of_many_differences_the_first_are_listed() {
+        let object = |value: u32| (0..=CHANGES_MAX).map(|at| (format!("m{at}"), json!(value))).collect::<Value>();
+        let mut changes = Vec::new();
+        collect_changes("", Some(&object(1)), Some(&object(2)), &mut changes);
+        assert_eq!(changes.len(), CHANGES_MAX);
+    }
+
+    #[test]
     fn a_changed_cron_line_is_named_by_its_schedule() {
         let settings = |cron: &str| {
             let schedules = json!([{ "name": "hourly", "every": "1h" }, { "name": "nightly", "cron": cron }]);

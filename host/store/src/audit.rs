@@ -1,12 +1,12 @@
 //! The audit trail: each act with its actor, time and origin.
 
-use super::{AFTER_IDS, HostScope, TenantScope, get, now_ms, number, optional_json, storable, to_json};
+use super::{HostScope, TenantScope, before_id, get, now_ms, number, optional_json, storable, to_json};
 use crate::error::Result;
 use elias_api::{Actor, AuditEntry};
 use serde::Serialize;
 use serde_json::Value;
 
-/// An act that is no change of the store, and is written into the audit trail later.
+/// An act that does not change the store, and is written into the audit trail later.
 #[derive(Debug, Clone)]
 pub struct AuditNote {
     /// The id, a ULID of the time: it stands where it belongs, though it is written later.
@@ -59,7 +59,7 @@ impl TenantScope {
         Ok(())
     }
 
-    /// Writes acts into the audit trail that were no change of the store. Those that are there already stay as they are.
+    /// Writes acts into the audit trail that did not change the store. Those that are there already stay as they are.
     ///
     /// # Errors
     /// `store-unavailable`.
@@ -93,7 +93,7 @@ impl TenantScope {
     /// `store-unavailable`.
     pub async fn audit_entries(&mut self, before: Option<&str>, since_ms: i64, limit: u32) -> Result<Vec<AuditEntry>> {
         let select = "SELECT * FROM audit WHERE tenant = $1 AND id < $2 AND at >= $3 ORDER BY id DESC LIMIT $4";
-        let query = self.query(select).bind(storable(before.unwrap_or(AFTER_IDS)));
+        let query = self.query(select).bind(before_id(before));
         self.rows(query.bind(since_ms).bind(i64::from(limit))).await?.iter().map(entry).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! Deployments: the acts that gave a version traffic.
 
-use super::{AFTER_IDS, HostScope, TenantScope, get, now_ms, number, optional_json, text, to_json};
+use super::{HostScope, TenantScope, before_id, get, now_ms, number, optional_json, text, to_json};
 use crate::error::{Error, Result};
 use elias_api::{Deployment, DeploymentState};
 use elias_names::ServiceId;
@@ -99,7 +99,7 @@ impl TenantScope {
         let select = "SELECT * FROM deployments WHERE tenant = $1 AND component = $2 AND environment = $3 AND id < $4 \
                       ORDER BY id DESC LIMIT $5";
         let query = self.query_of(select, service);
-        let query = query.bind(before.unwrap_or(AFTER_IDS).to_owned()).bind(i64::from(limit));
+        let query = query.bind(before_id(before)).bind(i64::from(limit));
         self.rows(query).await?.iter().map(deployment).collect()
     }
 }

@@ -1,9 +1,9 @@
 //! The statements about drafts.
 
 use super::audit::NOTHING;
-use super::{TenantScope, get, json, now_ms, number, text, to_json};
+use super::{TenantScope, get, json, now_ms, number, signed, text, to_json};
 use crate::error::{Error, Result};
-use elias_api::{Actor, Code, DRAFTS_MAX, Draft, DraftSummary};
+use elias_api::{Actor, DRAFTS_MAX, Draft, DraftSummary};
 use elias_names::ComponentName;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -29,10 +29,6 @@ fn summary(row: &sqlx::any::AnyRow) -> Result<DraftSummary> {
         changed_at: get(row, "changed_at")?,
         changed_by: get(row, "changed_by")?,
     })
-}
-
-fn stale(name: &ComponentName) -> Error {
-    Error::new(Code::Stale, format!("the draft {name} was changed meanwhile: read it again"))
 }
 
 impl TenantScope {
@@ -82,11 +78,10 @@ impl TenantScope {
                       changed_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (tenant, name) DO UPDATE \
                       SET files = $3, file_count = $4, bytes = $5, revision = $6, changed_at = $8, changed_by = $9 \
                       WHERE drafts.revision = $10";
-        let integer = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let query = self.query(upsert).bind(name.as_str().to_owned()).bind(to_json(files)?);
-        let query = query.bind(integer(files.len() as u64)).bind(integer(bytes as u64)).bind(integer(saved.revision));
+        let query = query.bind(signed(files.len() as u64)).bind(signed(bytes as u64)).bind(signed(saved.revision));
         let query = query.bind(saved.created_at).bind(saved.changed_at).bind(saved.changed_by.clone());
-        if self.run(query.bind(integer(revision))).await? == 0 {
+        if self.run(query.bind(signed(revision))).await? == 0 {
             return Ok(None);
         }
         self.at_most(DRAFTS_MAX, "drafts", "SELECT count(*) AS rows_there FROM drafts WHERE tenant = $1").await?;
@@ -106,13 +101,13 @@ impl TenantScope {
             .await?
             .ok_or_else(|| Error::not_listed(format_args!("draft `{name}`"), "elias drafts list"))?;
         if revision.is_some_and(|revision| revision != before.revision) {
-            return Err(stale(name));
+            return Err(Error::stale("draft", name));
         }
         let delete = "DELETE FROM drafts WHERE tenant = $1 AND name = $2 AND revision = $3";
         let query = self.query(delete).bind(name.as_str().to_owned());
         // Another host may have saved it since it was read.
-        if self.run(query.bind(i64::try_from(before.revision).unwrap_or(i64::MAX))).await? == 0 {
-            return Err(stale(name));
+        if self.run(query.bind(signed(before.revision))).await? == 0 {
+            return Err(Error::stale("draft", name));
         }
         let told = json!({ "revision": before.revision, "files": before.files.len() });
         self.audit(actor, "draft.delete", name.as_str(), Some(&told), NOTHING).await

@@ -27,6 +27,11 @@ impl Error {
         Self(elias_api::Error::not_valid(what, command))
     }
 
+    /// The refusal of a change of what somebody else has changed since it was read.
+    pub(crate) fn stale(what: &str, name: impl fmt::Display) -> Self {
+        Self::new(Code::Stale, format!("the {what} {name} was changed meanwhile: read it again"))
+    }
+
     /// The reason of the refusal.
     #[must_use]
     pub fn code(&self) -> Code {

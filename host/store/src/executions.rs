@@ -1,6 +1,9 @@
 //! The records of executions.
 
-use super::{AFTER_IDS, AllowedServices, HostScope, TenantScope, get, number, optional_json, storable, text, to_json};
+use super::{
+    AllowedServices, HostScope, TenantScope, before_id, get, number, optional_json, placeholders, signed, storable,
+    text, to_json,
+};
 use crate::error::Result;
 use elias_api::{ExecutionFilter, ExecutionRecord};
 use elias_names::Environment;
@@ -57,22 +60,13 @@ pub(super) fn list_executions(by_trace: bool, allowed: &str) -> String {
     )
 }
 
-/// The places of one row's values, from the number `first` on.
-fn values(first: usize) -> String {
-    let places: Vec<_> = (first..first + COLUMNS).map(|place| format!("${place}")).collect();
-    format!("({})", places.join(", "))
-}
-
 impl HostScope {
     /// Stores a batch of executions of whatever tenants; says how many were not there.
     pub async fn insert_executions(&mut self, batch: &[ExecutionRecord]) -> Result<u64> {
-        let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let mut inserted = 0;
         for rows in batch.chunks(ROWS_PER_INSERT) {
-            // sqlx's QueryBuilder writes `?`, which PostgreSQL does not know.
-            let places: Vec<_> = (0..rows.len()).map(|row| values(1 + row * COLUMNS)).collect();
-            let insert =
-                format!("INSERT INTO executions ({NAMES}) VALUES {} ON CONFLICT DO NOTHING", places.join(", "));
+            let values = placeholders(rows.len(), COLUMNS);
+            let insert = format!("INSERT INTO executions ({NAMES}) VALUES {values} ON CONFLICT DO NOTHING");
             let mut query = sqlx::query(AssertSqlSafe(insert));
             for row in rows {
                 query = query.bind(row.tenant.as_str().to_owned()).bind(row.id.clone());
@@ -112,7 +106,7 @@ impl TenantScope {
         limit: u32,
     ) -> Result<Vec<ExecutionRecord>> {
         let select = list_executions(filter.trace.is_some(), &allowed.condition(self.dialect, 9));
-        let query = self.query_text(select).bind(filter.before.clone().unwrap_or_else(|| AFTER_IDS.to_owned()));
+        let query = self.query_text(select).bind(before_id(filter.before.as_deref()));
         let query = query.bind(filter.component.as_ref().map_or_else(String::new, ToString::to_string));
         let query = query.bind(filter.environment.map_or("", Environment::as_str));
         let query = query.bind(filter.failed.map_or(-1, i64::from)).bind(i64::from(limit));

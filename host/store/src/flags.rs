@@ -1,7 +1,7 @@
 //! The statements about feature flags.
 
 use super::audit::NOTHING;
-use super::{HostScope, TenantScope, get, json, now_ms, number, optional_json, text};
+use super::{HostScope, TenantScope, get, json, now_ms, number, optional_json, signed, text};
 use crate::error::{Error, Result};
 use elias_api::{Actor, Code, FeatureFlag, FlagRevision};
 use elias_delivery::flag::{FLAGS_MAX, FlagDefinition};
@@ -33,14 +33,6 @@ fn flag(row: &AnyRow) -> Result<Option<FeatureFlag>> {
         changed_at: get(row, "changed_at")?,
         changed_by: get(row, "changed_by")?,
     }))
-}
-
-fn signed(revision: u64) -> i64 {
-    i64::try_from(revision).unwrap_or(i64::MAX)
-}
-
-fn stale(name: &str) -> Error {
-    Error::new(Code::Stale, format!("the flag {name} was changed meanwhile: read it again"))
 }
 
 fn not_there(name: &str) -> Error {
@@ -118,7 +110,7 @@ impl TenantScope {
         let before = self.flag_row(environment, name).await?;
         let is = before.as_ref().filter(|row| row.definition.is_some()).map(|row| row.revision);
         if revision.is_some() && revision != is {
-            return Err(stale(name));
+            return Err(Error::stale("flag", name));
         }
         self.write_flag(environment, name, Some(definition), before.as_ref(), actor).await?;
         self.check_flags(environment).await?;
@@ -142,7 +134,7 @@ impl TenantScope {
         let before = self.flag_row(environment, name).await?.filter(|row| row.definition.is_some());
         let before = before.ok_or_else(|| not_there(name))?;
         if revision.is_some_and(|revision| revision != before.revision) {
-            return Err(stale(name));
+            return Err(Error::stale("flag", name));
         }
         self.write_flag(environment, name, None, Some(&before), actor).await?;
         self.forget_deleted_flags(environment).await?;
@@ -172,7 +164,7 @@ impl TenantScope {
         let query = self.query(upsert).bind(environment.as_str()).bind(name.to_owned()).bind(json.clone()).bind(bytes);
         let query = query.bind(signed(was + 1)).bind(at).bind(actor.name.clone()).bind(signed(was));
         if self.run(query).await? == 0 {
-            return Err(stale(name));
+            return Err(Error::stale("flag", name));
         }
         let insert = "INSERT INTO flag_revisions (tenant, environment, name, revision, definition, changed_at, \
                       changed_by) VALUES ($1, $2, $3, $4, $5, $6, $7)";

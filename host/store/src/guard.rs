@@ -2,7 +2,8 @@
 //! tenant in `elias.tenant` only, and of the host's tables may do what uploading a version, changing a service,
 //! publishing an event and acquiring a worker take, and no more.
 
-use super::{Store, TENANT_TABLES};
+use super::Store;
+use super::schema::TENANT_TABLES;
 use crate::error::Result;
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 

@@ -5,7 +5,8 @@
 //! that took an empty store for its own would forget all that it serves.
 
 use super::file::StoreFile;
-use super::{Dialect, HostScope, MIGRATIONS, Store, get, now_ms};
+use super::schema::MIGRATIONS;
+use super::{Dialect, HostScope, Store, get, now_ms};
 use crate::error::{Error, Result};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;

@@ -3,7 +3,7 @@
 //! What changes issues of a tenant locks the tenant's row in `issue_counts` first: counts are read, changed and
 //! written, by several hosts and users at a time.
 
-use super::{AllowedServices, HostScope, Query, TenantScope, damaged, get, number, storable, text, to_json};
+use super::{AllowedServices, HostScope, Query, TenantScope, damaged, get, number, signed, storable, text, to_json};
 use crate::error::Result;
 use elias_names::{ComponentName, Environment, ServiceId, TenantId};
 use elias_telemetry::issue::{Issue, Occurrence, Place, Status};
@@ -81,10 +81,6 @@ const COLUMNS: [&str; 25] = [
     "samples",
     "revision",
 ];
-
-fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
 
 /// The statement that writes an issue, in the place of the one that is there.
 fn put(tenant: &TenantId, row: &IssueRow) -> Result<Query> {

@@ -33,6 +33,7 @@ mod moving;
 mod names;
 mod organizations;
 mod roles;
+mod schema;
 mod secrets;
 mod security;
 mod series;
@@ -101,102 +102,6 @@ use writer::WriteTurn;
 
 /// Rows of one page, at most.
 pub const PAGE_ROWS_MAX: u32 = 1_000;
-
-/// The schema's migrations in their order: name and text, one text for both databases. A released one is never
-/// changed; a new one is added at the end. `sqlx::migrate!` would read the folder instead of six lines, but needs
-/// sqlx's feature `macros`: procedural macros that are compiled with both drivers in them.
-const MIGRATIONS: &[(&str, &str)] = &[
-    ("platform", include_str!("schema/1_platform.sql")),
-    ("stages", include_str!("schema/2_stages.sql")),
-    ("host_calls", include_str!("schema/3_host_calls.sql")),
-    ("access", include_str!("schema/4_access.sql")),
-    ("changes", include_str!("schema/5_changes.sql")),
-    ("identity", include_str!("schema/6_identity.sql")),
-    ("triggers", include_str!("schema/7_triggers.sql")),
-    ("event_log", include_str!("schema/8_event_log.sql")),
-    ("idempotency", include_str!("schema/9_idempotency.sql")),
-    ("record_bytes", include_str!("schema/10_record_bytes.sql")),
-    ("trace", include_str!("schema/11_trace.sql")),
-    ("workers", include_str!("schema/12_workers.sql")),
-    ("data_keys", include_str!("schema/13_data_keys.sql")),
-    ("waiting_turns", include_str!("schema/14_waiting_turns.sql")),
-    ("host_keys", include_str!("schema/15_host_keys.sql")),
-    ("spans", include_str!("schema/16_spans.sql")),
-    ("series", include_str!("schema/17_series.sql")),
-    ("issues", include_str!("schema/18_issues.sql")),
-    ("alerts", include_str!("schema/19_alerts.sql")),
-    ("sessions", include_str!("schema/20_sessions.sql")),
-    ("drafts", include_str!("schema/21_drafts.sql")),
-    ("flags", include_str!("schema/22_flags.sql")),
-];
-
-/// The tables with a tenant's rows, which row-level security guards on PostgreSQL.
-const TENANT_TABLES: &[&str] = &[
-    "artifacts",
-    "tenants",
-    "tokens",
-    "sessions",
-    "signing_keys",
-    "components",
-    "versions",
-    "deployments",
-    "services",
-    "stage_figures",
-    "secrets",
-    "data_keys",
-    "audit",
-    "executions",
-    "idempotency",
-    "roles",
-    "organizations",
-    "users",
-    "schedules",
-    "ticks",
-    "jobs",
-    "waiting_jobs",
-    "finished_jobs",
-    "job_keys",
-    "job_dependencies",
-    "ordering_keys",
-    "job_counts",
-    "queue_limits",
-    "steps",
-    "event_positions",
-    "event_cursors",
-    "event_segment_starts",
-    "events_0",
-    "events_1",
-    "events_2",
-    "events_3",
-    "events_4",
-    "events_5",
-    "events_6",
-    "events_7",
-    "subscriptions",
-    "outboxes",
-    "outbox_receipts",
-    "idempotent_requests",
-    "workers",
-    "worker_turns",
-    "worker_counts",
-    "spans",
-    "series_points",
-    "usage_hours",
-    "usage_notices",
-    "active_components",
-    "alert_rules",
-    "silences",
-    "receivers",
-    "alerts",
-    "alert_groups",
-    "notifications",
-    "issues",
-    "issue_counts",
-    "security_events",
-    "drafts",
-    "flags",
-    "flag_revisions",
-];
 
 /// Behind all ids, in every collation: in those of languages punctuation is before digits.
 const AFTER_IDS: &str = "ZZZZZZZZZZZZZZZZZZZZZZZZZZ";
@@ -454,6 +359,16 @@ async fn commit(tx: Transaction<'static, Any>, file: Option<&StoreFile>) -> Resu
 
 type Query = sqlx::query::Query<'static, Any, sqlx::any::AnyArguments>;
 
+/// The placeholders of the values of so many rows, from `$1` on. sqlx's `QueryBuilder` writes `?`, which PostgreSQL
+/// does not know.
+fn placeholders(rows: usize, columns: usize) -> String {
+    let row = |row: usize| {
+        let values: Vec<_> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
+        format!("({})", values.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+}
+
 /// Milliseconds since 1970.
 pub fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -473,6 +388,11 @@ fn number<T: TryFrom<i64>>(row: &AnyRow, column: &str) -> Result<T> {
     T::try_from(get::<i64>(row, column)?).map_err(|_| damaged(column))
 }
 
+/// A number as a column has it.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 /// A column whose text is read as a name or the like.
 fn text<T: std::str::FromStr>(row: &AnyRow, column: &str) -> Result<T> {
     get::<String>(row, column)?.parse().map_err(|_| damaged(column))
@@ -481,6 +401,11 @@ fn text<T: std::str::FromStr>(row: &AnyRow, column: &str) -> Result<T> {
 /// A text as PostgreSQL can hold it: a guest may put the character 0 into its messages.
 fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
+}
+
+/// The id before which a page of a list begins that has the newest first. It is a client's, who may send any text.
+fn before_id(before: Option<&str>) -> String {
+    storable(before.unwrap_or(AFTER_IDS))
 }
 
 /// A column that holds JSON.

@@ -1,7 +1,7 @@
 //! The rows of the transparency log. A record is appended in the transaction that stores the version, so that there is
 //! neither without the other.
 
-use super::{HostScope, Store, TenantScope, get, number};
+use super::{HostScope, Store, TenantScope, get, number, signed};
 use crate::error::{Error, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -94,8 +94,4 @@ fn hash(row: &sqlx::any::AnyRow) -> Result<Hash> {
     bytes
         .map(Hash)
         .ok_or_else(|| Error::new(Code::Internal, "a hash of the log is damaged; restore the store from a backup"))
-}
-
-fn signed(position: u64) -> i64 {
-    i64::try_from(position).unwrap_or(i64::MAX)
 }

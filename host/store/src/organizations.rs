@@ -1,7 +1,7 @@
 //! Organizations: whom users belong to.
 
 use super::audit::NOTHING;
-use super::{TenantScope, get, now_ms, number};
+use super::{TenantScope, get, now_ms, number, signed};
 use crate::error::{Error, Result};
 use elias_api::{Actor, Code, Organization};
 
@@ -55,7 +55,7 @@ impl TenantScope {
         let insert = "INSERT INTO organizations (tenant, id, name, disabled_at, revision, created_at, created_by) \
                       VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
         let query = self.query(insert).bind(new.id.clone()).bind(new.name.clone()).bind(new.disabled_at);
-        let query = query.bind(as_number(new.revision)).bind(new.created_at).bind(new.created_by.clone());
+        let query = query.bind(signed(new.revision)).bind(new.created_at).bind(new.created_by.clone());
         if self.run(query).await? == 0 {
             let message = format!("the id {} is taken; organizations that were deleted keep theirs", new.id);
             return Err(Error::new(Code::AlreadyThere, message));
@@ -78,8 +78,8 @@ impl TenantScope {
         let update = "UPDATE organizations SET name = $3, disabled_at = $4, revision = $5 \
                       WHERE tenant = $1 AND id = $2 AND revision = $6 AND deleted_at IS NULL";
         let query = self.query(update).bind(next.id.clone()).bind(next.name.clone()).bind(next.disabled_at);
-        if self.run(query.bind(as_number(next.revision)).bind(as_number(before.revision))).await? == 0 {
-            return Err(stale("organization", &next.id));
+        if self.run(query.bind(signed(next.revision)).bind(signed(before.revision))).await? == 0 {
+            return Err(Error::stale("organization", &next.id));
         }
         self.audit(actor, "organization.update", next.id.clone(), Some(before), Some(next)).await
     }
@@ -104,12 +104,4 @@ impl TenantScope {
         self.run(query).await?;
         self.audit(actor, "organization.delete", id, Some(&before), NOTHING).await
     }
-}
-
-pub(super) fn as_number(revision: u64) -> i64 {
-    i64::try_from(revision).unwrap_or(i64::MAX)
-}
-
-pub(super) fn stale(what: &str, id: &str) -> Error {
-    Error::new(Code::Stale, format!("the {what} {id} was changed meanwhile: read it again"))
 }

@@ -1,9 +1,9 @@
 //! The statements about roles that tenants define.
 
 use super::audit::NOTHING;
-use super::{TenantScope, get, now_ms, number, text};
+use super::{TenantScope, get, now_ms, number, signed, text};
 use crate::error::{Error, Result};
-use elias_api::{Actor, Code, Role, RoleDefinition};
+use elias_api::{Actor, Role, RoleDefinition};
 use elias_names::RoleName;
 
 fn role(row: &sqlx::any::AnyRow) -> Result<RoleDefinition> {
@@ -55,13 +55,11 @@ impl TenantScope {
                       VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, name) DO UPDATE SET \
                       ceiling = $3, policy = $4, revision = $5, changed_at = $6, changed_by = $7 WHERE roles.revision \
                       = $8";
-        let revision = |revision: u64| i64::try_from(revision).unwrap_or(i64::MAX);
         let query = self.query(upsert).bind(next.name.as_str().to_owned()).bind(next.ceiling.as_str());
-        let query = query.bind(next.policy.clone()).bind(revision(next.revision)).bind(next.changed_at);
-        let query = query.bind(next.changed_by.clone()).bind(before.map_or(0, |before| revision(before.revision)));
+        let query = query.bind(next.policy.clone()).bind(signed(next.revision)).bind(next.changed_at);
+        let query = query.bind(next.changed_by.clone()).bind(before.map_or(0, |before| signed(before.revision)));
         if self.run(query).await? == 0 {
-            let message = format!("the role {} was changed meanwhile: read it again", next.name);
-            return Err(Error::new(Code::Stale, message));
+            return Err(Error::stale("role", &next.name));
         }
         self.at_most(ROLES_MAX, "roles", "SELECT count(*) AS rows_there FROM roles WHERE tenant = $1").await?;
         self.audit(actor, "role.set", next.name.as_str(), before, Some(next)).await

@@ -1,6 +1,6 @@
 //! Security events.
 
-use super::{AFTER_IDS, HostScope, TenantScope, damaged, get, number, storable, text};
+use super::{HostScope, TenantScope, before_id, damaged, get, number, signed, storable, text};
 use crate::error::Result;
 use elias_names::{ComponentName, Environment, TenantId};
 use elias_telemetry::security::{Repeats, SecurityEventKey, SecurityEventKind};
@@ -65,7 +65,7 @@ impl HostScope {
         let query = sqlx::query(upsert).bind(tenant.as_str().to_owned()).bind(key.id(repeats.first_ms));
         let query = query.bind(key.kind.as_str()).bind(storable(&key.actor)).bind(storable(&key.address));
         let query = query.bind(component).bind(environment).bind(storable(&key.subject)).bind(storable(&key.code));
-        let query = query.bind(i64::try_from(repeats.count).unwrap_or(i64::MAX));
+        let query = query.bind(signed(repeats.count));
         let row = query.bind(repeats.first_ms).bind(repeats.last_ms).fetch_one(&mut *self.tx).await?;
         Ok(number::<u64>(&row, "repeats")? == repeats.count)
     }
@@ -94,7 +94,7 @@ impl TenantScope {
     pub async fn security_events(&mut self, wanted: &SecurityEventQuery, limit: u32) -> Result<Vec<SecurityEventRow>> {
         let select = "SELECT * FROM security_events WHERE tenant = $1 AND id < $2 AND ($3 = '' OR kind = $3) \
             AND last_at >= $4 ORDER BY id DESC LIMIT $5";
-        let query = self.query(select).bind(storable(wanted.before.as_deref().unwrap_or(AFTER_IDS)));
+        let query = self.query(select).bind(before_id(wanted.before.as_deref()));
         let query = query.bind(wanted.kind.map_or("", SecurityEventKind::as_str)).bind(wanted.since_ms);
         self.rows(query.bind(i64::from(limit))).await?.iter().map(read).collect()
     }

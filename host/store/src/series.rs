@@ -1,6 +1,6 @@
 //! The points of the metrics of services, and what is counted of tenants by weeks.
 
-use super::{AllowedServices, AnyRow, Dialect, HostScope, Query, TenantScope, get, number, text};
+use super::{AllowedServices, AnyRow, Dialect, HostScope, Query, TenantScope, get, number, placeholders, text};
 use crate::error::Result;
 use elias_api::{AdoptionWeek, SdkVersion};
 use elias_names::{ComponentName, Environment, ServiceId, TenantId};
@@ -80,15 +80,11 @@ impl HostScope {
     /// `store-unavailable`.
     pub async fn put_points(&mut self, source: &str, rows: &[SeriesRow]) -> Result<()> {
         for rows in rows.chunks(ROWS_PER_INSERT) {
-            let places = (0..rows.len()).map(|row| {
-                let places: Vec<_> = (1..=COLUMNS).map(|column| format!("${}", row * COLUMNS + column)).collect();
-                format!("({})", places.join(", "))
-            });
             let upsert = format!(
                 "INSERT INTO series_points (tenant, component, environment, step_ms, at, source, point) VALUES {} \
                  ON CONFLICT (tenant, step_ms, at, component, environment, source) DO UPDATE SET \
                  point = excluded.point",
-                places.collect::<Vec<_>>().join(", ")
+                placeholders(rows.len(), COLUMNS)
             );
             let mut query: Query = sqlx::query(AssertSqlSafe(upsert));
             for row in rows {

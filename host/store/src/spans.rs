@@ -1,6 +1,8 @@
 //! The spans of executions.
 
-use super::{AFTER_IDS, AllowedServices, HostScope, TenantScope, get, json, number, text, to_json};
+use super::{
+    AllowedServices, HostScope, TenantScope, before_id, get, json, number, placeholders, signed, text, to_json,
+};
 use crate::error::Result;
 use elias_api::{ExecutionTrace, TraceFilter, TraceSummary};
 use elias_names::Environment;
@@ -87,10 +89,6 @@ fn summary(row: &AnyRow) -> Result<TraceSummary> {
     })
 }
 
-fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
 impl HostScope {
     /// Stores the spans of executions of whatever tenants.
     ///
@@ -98,8 +96,8 @@ impl HostScope {
     /// `store-unavailable`.
     pub async fn insert_spans(&mut self, batch: &[ExecutionTrace]) -> Result<()> {
         for rows in batch.chunks(ROWS_PER_INSERT) {
-            let places: Vec<_> = (0..rows.len()).map(|row| places(1 + row * COLUMNS)).collect();
-            let insert = format!("INSERT INTO spans ({NAMES}) VALUES {} ON CONFLICT DO NOTHING", places.join(", "));
+            let values = placeholders(rows.len(), COLUMNS);
+            let insert = format!("INSERT INTO spans ({NAMES}) VALUES {values} ON CONFLICT DO NOTHING");
             let mut query = sqlx::query(AssertSqlSafe(insert));
             for row in rows {
                 query = query.bind(row.tenant.as_str().to_owned()).bind(row.execution.clone());
@@ -127,12 +125,6 @@ impl HostScope {
     }
 }
 
-/// The places of one row's values, from the number `first` on.
-fn places(first: usize) -> String {
-    let places: Vec<_> = (first..first + COLUMNS).map(|place| format!("${place}")).collect();
-    format!("({})", places.join(", "))
-}
-
 impl TenantScope {
     /// The tenant's traces, the newest first, whose newest execution is before the one with the id `before`.
     ///
@@ -146,7 +138,7 @@ impl TenantScope {
         limit: u32,
     ) -> Result<Vec<TraceSummary>> {
         let query = self.query_text(list_traces(&allowed.condition(self.dialect, 10)));
-        let query = query.bind(before.unwrap_or(AFTER_IDS).to_owned());
+        let query = query.bind(before_id(before));
         let query = query.bind(filter.component.as_ref().map_or_else(String::new, ToString::to_string));
         let query = query.bind(filter.environment.map_or("", Environment::as_str));
         let query = query.bind(filter.failed.map_or(-1, i64::from));

@@ -20,13 +20,13 @@ mod identity;
 mod issues;
 pub(crate) mod plans;
 mod spans;
+mod support;
 mod tls;
 mod triggers;
 mod usage;
 mod workers;
 
 use super::audit::NOTHING;
-use super::versions::NewVersion;
 use super::*;
 use access::{roles_have_revisions_and_are_bounded, sessions_are_a_tenants_and_end, users_are_a_tenants_and_bounded};
 use alerts::{
@@ -36,164 +36,15 @@ use alerts::{
 };
 use drafts::drafts_have_revisions_and_are_bounded;
 use elias_api::{
-    Actor, Deployment, DeploymentState, ExecutionFilter, ExecutionRecord, RecordedCalls, RecordedRun, Service,
-    TenantSettings, Version, VersionSettings,
+    Actor, ExecutionFilter, ExecutionRecord, JobFilter, RecordedCalls, RecordedRun, TenantSettings, TraceFilter,
 };
 use elias_delivery::experiment::VariantMetrics;
 use elias_names::{ComponentName, Digest, Environment, ServiceId};
-use elias_transparency as transparency;
 use flags::{flags_are_bounded, flags_have_revisions_and_are_a_tenants};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 use std::time::Duration;
-
-/// A store with its data directory, which is removed when this is dropped.
-struct TestStore {
-    store: Store,
-    folder: tempfile::TempDir,
-}
-
-impl TestStore {
-    /// The URL of the database, if it is a server's.
-    fn url(&self) -> Option<String> {
-        (self.store.dialect == Dialect::Postgres).then(|| self.store.shared.url.clone())
-    }
-}
-
-fn sqlite() -> TestStore {
-    let folder = tempfile::tempdir().expect("a folder");
-    TestStore { store: Store::open(folder.path(), None).expect("it opens"), folder }
-}
-
-/// A database of its own on the server of the tests.
-async fn postgres() -> Option<TestStore> {
-    postgres_with("").await
-}
-
-/// As [`postgres`], of a database with these options.
-async fn postgres_with(options: &str) -> Option<TestStore> {
-    let server = std::env::var("ELIAS_TEST_POSTGRES").ok()?;
-    sqlx::any::install_default_drivers();
-    let name = format!("platform_{}", ulid::Ulid::new().to_string().to_lowercase());
-    let pool = AnyPool::connect(&server).await.expect("the server of the tests");
-    pool.execute(AssertSqlSafe(format!("CREATE DATABASE {name} {options}")).into_sql_str()).await.expect("a database");
-    let url = format!("{}/{name}", server.rsplit_once('/').expect("a URL with a database").0);
-    let folder = tempfile::tempdir().expect("a folder");
-    Some(TestStore { store: Store::open(folder.path(), Some(&url)).expect("it opens"), folder })
-}
-
-fn tenant(name: &str) -> TenantId {
-    name.parse().expect("a name")
-}
-
-fn shop() -> ComponentName {
-    "shop".parse().expect("a name")
-}
-
-/// Lets the clock go on: what is stored in one millisecond has no order.
-async fn later() {
-    tokio::time::sleep(Duration::from_millis(2)).await;
-}
-
-fn service(tenant: &TenantId) -> ServiceId {
-    ServiceId { tenant: tenant.clone(), component: shop(), environment: Environment::Production }
-}
-
-/// Takes back the tables, columns and indexes of all steps of the schema after `version`: a store as a host of before
-/// has left it, but for what those steps changed in rows.
-async fn undo_steps_after(store: &Store, version: usize) {
-    let added = crate::MIGRATIONS[version..].iter().map(|(_, sql)| *sql).collect::<Vec<_>>().join("\n");
-    let words: Vec<_> = added.split_whitespace().collect();
-    let (mut indexes, mut columns, mut tables) = (Vec::new(), Vec::new(), Vec::new());
-    for window in words.windows(6) {
-        match window {
-            ["CREATE", "INDEX", name, ..] | ["CREATE", "UNIQUE", "INDEX", name, ..] => {
-                indexes.push(format!("DROP INDEX {name}"));
-            }
-            ["ALTER", "TABLE", table, "ADD", "COLUMN", column] => {
-                columns.push(format!("ALTER TABLE {table} DROP COLUMN {column}"));
-            }
-            ["CREATE", "TABLE", name, ..] => tables.push(format!("DROP TABLE {name}")),
-            _ => {}
-        }
-    }
-    let forget = format!("DELETE FROM _sqlx_migrations WHERE version > {version}");
-    for undo in indexes.into_iter().chain(columns).chain(tables).chain([forget]) {
-        store.pool.execute(AssertSqlSafe(undo.clone())).await.expect(&undo);
-    }
-}
-
-async fn create_tenant(store: &Store, name: &str) -> TenantId {
-    let tenant = tenant(name);
-    let mut scope = store.write(&tenant).await.expect("a scope");
-    scope.create_tenant(&TenantSettings::default(), &Actor::host()).await.expect("it is made");
-    scope.commit().await.expect("committed");
-    tenant
-}
-
-/// Stores the next version of the component `shop`.
-async fn add_version(store: &Store, tenant: &TenantId, bytes: &[u8]) -> Result<Version> {
-    let mut scope = store.write(tenant).await?;
-    let number = scope.next_version(&shop(), 10).await?;
-    scope.insert_artifact(&Digest::of(bytes), bytes.len() as u64).await?;
-    let place = scope.reserve_log().await?;
-    let record = format!("{tenant} {number}");
-    let known = scope.log_hashes(&transparency::append_needs(place)).await?;
-    let appended = transparency::append(place, record.as_bytes(), &known).expect("the log goes on");
-    scope.append_log(place, &record, &appended.stored).await?;
-    let (digest, settings) = (Digest::of(bytes), VersionSettings::default());
-    let new = NewVersion {
-        component: &shop(),
-        number,
-        digest: &digest,
-        bytes: bytes.len() as u64,
-        manifest: Some(&json!({ "name": "shop" })),
-        settings: &settings,
-        signature: None,
-        signed_by: None,
-        log_index: place,
-    };
-    let version = scope.insert_version(&new, &Actor::host()).await?;
-    scope.commit().await?;
-    Ok(version)
-}
-
-/// Gives a version all traffic.
-async fn deploy(store: &Store, tenant: &TenantId, version: u32, revision: u64) -> Result<()> {
-    let mut scope = store.write(tenant).await?;
-    let id = service(tenant);
-    let deployment = Deployment {
-        id: ulid::Ulid::new().to_string(),
-        component: id.component.clone(),
-        environment: id.environment,
-        version,
-        replaces: None,
-        state: DeploymentState::Active,
-        reason: "test".into(),
-        rollout: None,
-        created_at: now_ms(),
-        created_by: "test".into(),
-        ended_at: None,
-        trigger_changes: Vec::new(),
-    };
-    scope.insert_deployment(&deployment).await?;
-    let (component, environment) = (id.component, id.environment);
-    let deployment = deployment.id;
-    scope
-        .set_service(&Service {
-            component,
-            environment,
-            revision,
-            version,
-            deployment,
-            canary: None,
-            stopped: false,
-            flags: Vec::new(),
-            experiment: None,
-        })
-        .await?;
-    scope.commit().await
-}
+use support::*;
 
 async fn tenants_see_only_what_is_theirs(TestStore { store, .. }: &TestStore) {
     let (a, b) = (create_tenant(store, "a").await, create_tenant(store, "b").await);
@@ -434,25 +285,13 @@ async fn metrics_of_variants_are_those_of_other_hosts_and_go_with_the_experiment
 async fn executions_are_found_and_pruned(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     let record = |at: i64, outcome: &str| ExecutionRecord {
-        tenant: a.clone(),
-        id: format!("{at:026}"),
-        component: shop(),
-        environment: Environment::Production,
-        version: 1,
-        source: "GET /".into(),
         run: (at % 2 == 0).then(|| RecordedRun { job: format!("{at:026}"), attempt: 2, cause: None }),
         trace: (at % 10 == 0).then(|| format!("{:032x}", at / 100)),
-        started_at: at,
-        duration_us: 5,
-        fuel: 7,
-        memory_bytes: 9,
         host_calls: vec![RecordedCalls { capability: "db".into(), calls: 2, duration_us: 3 }],
         flags: [("banner".to_owned(), "on".to_owned())].into(),
-        status: 200,
         outcome: outcome.into(),
-        code: None,
-        error: None,
         lines: Some(json!([["info", "a line"]])),
+        ..execution_record(&a, at)
     };
     let mut scope = store.host_write().await.expect("a scope");
     let batch: Vec<_> = (0..2_500).map(|at| record(at, if at % 100 == 0 { "failed" } else { "completed" })).collect();
@@ -490,6 +329,22 @@ async fn executions_are_found_and_pruned(TestStore { store, .. }: &TestStore) {
     scope.commit().await.expect("committed");
 }
 
+async fn any_text_may_stand_for_the_id_where_a_page_begins(TestStore { store, .. }: &TestStore) {
+    let a = create_tenant(store, "a").await;
+    let text = "\0~";
+    let mut scope = store.read(&a).await.expect("a scope");
+    scope.audit_entries(Some(text), 0, 9).await.expect("a page");
+    scope.deployments(&service(&a), Some(text), 9).await.expect("a page");
+    scope.traces(&TraceFilter::default(), Some(text), &AllowedServices::All, 9).await.expect("a page");
+    let filter = ExecutionFilter { before: Some(text.to_owned()), ..ExecutionFilter::default() };
+    scope.executions(&filter, &AllowedServices::All, 9).await.expect("a page");
+    let filter = JobFilter { before: Some(text.to_owned()), ..JobFilter::default() };
+    scope.jobs(&filter, &AllowedServices::All, 9).await.expect("a page");
+    scope.jobs_with_steps(&filter, &AllowedServices::All, 9).await.expect("a page");
+    let events = SecurityEventQuery { before: Some(text.to_owned()), ..SecurityEventQuery::default() };
+    scope.security_events(&events, 9).await.expect("a page");
+}
+
 on_both! {
     tenants_see_only_what_is_theirs
     versions_count_up_also_when_they_come_at_once
@@ -506,6 +361,7 @@ on_both! {
     answers_are_given_again_until_newer_ones_take_their_place
     metrics_of_variants_are_those_of_other_hosts_and_go_with_the_experiment
     executions_are_found_and_pruned
+    any_text_may_stand_for_the_id_where_a_page_begins
     drafts_have_revisions_and_are_bounded
     roles_have_revisions_and_are_bounded
     users_are_a_tenants_and_bounded

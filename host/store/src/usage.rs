@@ -1,8 +1,7 @@
 //! The usage of tenants by hours, and what the webhook for billing was told of it.
 
-use super::{AnyRow, HostScope, Query, TenantScope, get, number, text};
+use super::{AnyRow, HostScope, Query, TenantScope, get, number, placeholders, signed, text};
 use crate::error::Result;
-use crate::triggers::signed;
 use elias_names::TenantId;
 use sqlx::AssertSqlSafe;
 
@@ -87,10 +86,6 @@ impl HostScope {
     /// `store-unavailable`.
     pub async fn put_usage(&mut self, rows: &[UsageRow]) -> Result<()> {
         for rows in rows.chunks(ROWS_PER_INSERT) {
-            let places = (0..rows.len()).map(|row| {
-                let places: Vec<_> = (1..=COLUMNS).map(|column| format!("${}", row * COLUMNS + column)).collect();
-                format!("({})", places.join(", "))
-            });
             let upsert = format!(
                 "INSERT INTO usage_hours (tenant, hour_at, source, executions, fuel, bytes_in, bytes_out, \
                  storage_bytes) VALUES {} ON CONFLICT (tenant, hour_at, source) DO UPDATE SET \
@@ -98,7 +93,7 @@ impl HostScope {
                  bytes_out = excluded.bytes_out, storage_bytes = CASE \
                  WHEN excluded.storage_bytes > usage_hours.storage_bytes THEN excluded.storage_bytes \
                  ELSE usage_hours.storage_bytes END",
-                places.collect::<Vec<_>>().join(", ")
+                placeholders(rows.len(), COLUMNS)
             );
             let upsert: Query = sqlx::query(AssertSqlSafe(upsert));
             let query =

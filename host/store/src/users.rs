@@ -1,8 +1,7 @@
 //! Users: for whom tokens are made, and whom an identity provider knows.
 
 use super::audit::NOTHING;
-use super::organizations::{as_number, stale};
-use super::{TenantScope, get, now_ms, number};
+use super::{TenantScope, get, now_ms, number, signed};
 use crate::error::{Error, Result};
 use elias_api::{Actor, Code, User};
 
@@ -62,7 +61,7 @@ impl TenantScope {
             created_at, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
         let query = self.query(insert).bind(new.id.clone()).bind(new.name.clone()).bind(new.email.clone());
         let query = query.bind(new.organization.clone()).bind(new.role.as_ref().map(ToString::to_string));
-        let query = query.bind(new.disabled_at).bind(as_number(new.revision)).bind(new.created_at);
+        let query = query.bind(new.disabled_at).bind(signed(new.revision)).bind(new.created_at);
         if self.run(query.bind(new.created_by.clone())).await? == 0 {
             let message = format!("the id {} is taken; users who were deleted keep theirs", new.id);
             return Err(Error::new(Code::AlreadyThere, message));
@@ -81,9 +80,9 @@ impl TenantScope {
             = $8 WHERE tenant = $1 AND id = $2 AND revision = $9 AND deleted_at IS NULL";
         let query = self.query(update).bind(next.id.clone()).bind(next.name.clone()).bind(next.email.clone());
         let query = query.bind(next.organization.clone()).bind(next.role.as_ref().map(ToString::to_string));
-        let query = query.bind(next.disabled_at).bind(as_number(next.revision)).bind(as_number(before.revision));
+        let query = query.bind(next.disabled_at).bind(signed(next.revision)).bind(signed(before.revision));
         if self.run(query).await? == 0 {
-            return Err(stale("user", &next.id));
+            return Err(Error::stale("user", &next.id));
         }
         self.audit(actor, "user.update", next.id.clone(), Some(before), Some(next)).await
     }

@@ -85,8 +85,8 @@ impl Specification {
     /// which do not say it.
     ///
     /// # Errors
-    /// `bad-component` for what is no component, and `sbom-missing` or `too-large` for a bill of materials that cannot
-    /// be read.
+    /// `bad-component` for bytes that are not a component, and `sbom-missing` or `too-large` for a bill of materials
+    /// that cannot be read.
     pub fn of(name: &str, component: &[u8], settings: &VersionSettings) -> Result<Self> {
         let bad = |error: layout::LayoutError| Error::new(Code::Component(ErrorCode::BadComponent), error.to_string());
         let manifest = layout::read(component).map_err(bad)?.manifest;

@@ -161,7 +161,7 @@ impl FlagDefinition {
     }
 
     fn check_rule(&self, rule: &TargetingRule) -> Result<(), InvalidSetting> {
-        rule.audience().check()?;
+        rule.audience().check(["rules.organization", "rules.claim", "rules.value"])?;
         if rule.users.iter().any(String::is_empty) {
             return Err(InvalidSetting::new("rules.users", "must not have an empty targeting key"));
         }

@@ -91,7 +91,7 @@ pub struct Resolution {
 pub enum FlagErrorCode {
     /// The flags have not been read yet.
     ProviderNotReady,
-    /// There is no such flag, or none that the component is granted.
+    /// The flag does not exist, or the component is not granted it.
     FlagNotFound,
     /// The flag's values have another type than the one asked for.
     TypeMismatch,

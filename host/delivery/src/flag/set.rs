@@ -33,6 +33,7 @@ pub struct Flag {
     definition: FlagDefinition,
     value_type: ValueType,
     default: VariantTexts,
+    /// In the order of the definition's rules.
     rules: Vec<PreparedRule>,
     metadata: Option<Arc<str>>,
     assigner: Assigner,
@@ -44,7 +45,6 @@ pub struct Flag {
 
 #[derive(Debug)]
 struct PreparedRule {
-    rule: TargetingRule,
     users: BTreeSet<String>,
     decision: Decision,
 }
@@ -120,7 +120,7 @@ impl Flag {
                     Decision::Split(rule.split.iter().map(end).collect::<Result<_, _>>()?)
                 }
             };
-            Ok(PreparedRule { users: rule.users.iter().cloned().collect(), rule: rule.clone(), decision })
+            Ok(PreparedRule { users: rule.users.iter().cloned().collect(), decision })
         };
         let rules = definition.rules.iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
         let metadata = (!definition.metadata.is_empty()).then(|| Value::Object(definition.metadata.clone()));
@@ -130,7 +130,7 @@ impl Flag {
             metadata: metadata.map(|metadata| Arc::from(metadata.to_string())),
             assigner: Assigner::new(&format!("{scope}\0feature\0{name}"), &Sticky::None)?,
             bytes: definition.json().len(),
-            claim_rules: rules.iter().filter(|one| one.rule.claim.is_some()).count(),
+            claim_rules: definition.rules.iter().filter(|rule| rule.claim.is_some()).count(),
             rules,
             definition,
         })
@@ -161,8 +161,9 @@ impl Flag {
             return Err(EvaluationError::new(FlagErrorCode::TypeMismatch, message));
         }
         let key = context.targeting_key.filter(|key| !key.is_empty());
-        for rule in self.rules.iter().filter(|rule| rule.includes(key, context)) {
-            match &rule.decision {
+        let rules = self.definition.rules.iter().zip(&self.rules);
+        for (_, prepared) in rules.filter(|(rule, prepared)| prepared.includes(rule, key, context)) {
+            match &prepared.decision {
                 Decision::Variant(variant) => return resolved(Some(variant.clone()), Reason::TargetingMatch),
                 Decision::Split(shares) => {
                     let Some(key) = key else {
@@ -182,13 +183,13 @@ impl Flag {
 }
 
 impl PreparedRule {
-    fn includes(&self, key: Option<&str>, context: &EvaluationContext<'_>) -> bool {
+    fn includes(&self, rule: &TargetingRule, key: Option<&str>, context: &EvaluationContext<'_>) -> bool {
         let EvaluationContext { attributes, organization, claims, .. } = *context;
         (self.users.is_empty() || key.is_some_and(|key| self.users.contains(key)))
-            && self.rule.audience().includes(organization, claims)
-            && self.rule.attribute.as_ref().is_none_or(|name| {
+            && rule.audience().includes(organization, claims)
+            && rule.attribute.as_ref().is_none_or(|name| {
                 let value = attributes.and_then(|attributes| attributes.get(name));
-                value.is_some_and(|value| self.rule.values.iter().any(|expected| is_same(value, expected)))
+                value.is_some_and(|value| rule.values.iter().any(|expected| is_same(value, expected)))
             })
     }
 }

@@ -166,7 +166,8 @@ fn definitions_that_cannot_be_used_are_refused_with_their_key() {
         ),
         (with("rules", json!([{ "attribute": "a", "variant": "on" }])), "rules.attribute and values"),
         (with("rules", json!([{ "attribute": "a", "values": [[1]], "variant": "on" }])), "rules.values must"),
-        (with("rules", json!([{ "claim": "a", "variant": "on" }])), "and value belong together"),
+        (with("rules", json!([{ "claim": "a", "variant": "on" }])), "rules.claim and value belong together"),
+        (with("rules", json!([{ "claim": "", "value": "b", "variant": "on" }])), "rules.claim must have"),
         (with("rules", json!([{ "users": [""], "variant": "on" }])), "rules.users must not"),
     ] {
         assert!(refused.contains(expected), "{refused} has no {expected}");

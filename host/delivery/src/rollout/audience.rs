@@ -14,22 +14,22 @@ pub(crate) struct Audience<'a> {
 }
 
 impl Audience<'_> {
-    /// Checks that the parts fit together, and their lengths.
+    /// Checks that the parts fit together, and their lengths. The keys are those of the organization, the claim and
+    /// the value.
     ///
     /// # Errors
     /// [`InvalidSetting`] with the key of the first that cannot be used.
-    pub(crate) fn check(&self) -> Result<(), InvalidSetting> {
-        for (key, text) in
-            [("flags.organization", self.organization), ("flags.claim", self.claim), ("flags.value", self.value)]
-        {
+    pub(crate) fn check(&self, keys: [&'static str; 3]) -> Result<(), InvalidSetting> {
+        for (key, text) in keys.into_iter().zip([self.organization, self.claim, self.value]) {
             within(key, text.map_or(1, str::len), 1..=TEXT_MAX_BYTES)
                 .map_err(|_| InvalidSetting::new(key, format!("must have between 1 and {TEXT_MAX_BYTES} bytes")))?;
         }
+        let [_, claim, _] = keys;
         if self.organization.is_some() && self.claim.is_some() {
-            return Err(InvalidSetting::new("flags.claim", "cannot be together with organization; write two rules"));
+            return Err(InvalidSetting::new(claim, "cannot be together with organization; write two rules"));
         }
         if self.claim.is_some() != self.value.is_some() {
-            return Err(InvalidSetting::new("flags.claim", "and value belong together"));
+            return Err(InvalidSetting::new(claim, "and value belong together"));
         }
         Ok(())
     }

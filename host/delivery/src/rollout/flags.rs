@@ -90,7 +90,7 @@ impl FlagTable {
 
 fn prepare(id: &str, rule: FlagRule) -> Result<PreparedRule, InvalidSetting> {
     within("flags.percent", rule.percent, 0.0..=100.0)?;
-    rule.audience().check()?;
+    rule.audience().check(["flags.organization", "flags.claim", "flags.value"])?;
     let assigner = Assigner::new(&format!("{id}\0flag\0{}", rule.version), &rule.sticky)?;
     let buckets = buckets_of(rule.percent);
     Ok(PreparedRule { rule, assigner, buckets })

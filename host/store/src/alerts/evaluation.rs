@@ -1,11 +1,10 @@
 //! What the host that evaluates alert rules reads and writes, across tenants.
 
 use super::{
-    AlertRow, DueNotification, GroupRow, NewNotification, StoredPoint, StoredReceiver, alert, receiver, rule, signed,
-    silence,
+    AlertRow, DueNotification, GroupRow, NewNotification, StoredPoint, StoredReceiver, alert, receiver, rule, silence,
 };
 use crate::error::Result;
-use crate::{HostScope, get, json, number, text, to_json};
+use crate::{HostScope, get, json, number, signed, text, to_json};
 use elias_api::{AlertRule, Silence};
 use elias_names::{ReceiverName, ServiceId, TenantId};
 use elias_telemetry::alert::{AlertState, HostPoint};

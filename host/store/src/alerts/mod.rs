@@ -3,7 +3,7 @@
 mod evaluation;
 
 use super::audit::NOTHING;
-use super::{TenantScope, get, json, now_ms, number, optional_json, storable, text, to_json};
+use super::{TenantScope, get, json, now_ms, number, optional_json, signed, storable, text, to_json};
 use crate::error::{Error, Result};
 use elias_api::{Actor, AlertRule, Code, Receiver, Silence};
 use elias_names::{AlertRuleName, ReceiverName, TenantId};
@@ -138,14 +138,6 @@ fn alert(row: &AnyRow) -> Result<AlertRow> {
     })
 }
 
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn stale(what: &str, name: &str) -> Error {
-    Error::new(Code::Stale, format!("the {what} {name} was changed meanwhile: read it again"))
-}
-
 impl TenantScope {
     /// The rules that the tenant has set, by name.
     ///
@@ -176,7 +168,7 @@ impl TenantScope {
         let query = self.query(upsert).bind(next.name.as_str().to_owned()).bind(to_json(&next.settings)?);
         let query = query.bind(signed(next.revision)).bind(next.changed_at).bind(next.changed_by.clone());
         if self.run(query.bind(before.map_or(0, |before| signed(before.revision)))).await? == 0 {
-            return Err(stale("alert rule", next.name.as_str()));
+            return Err(Error::stale("alert rule", &next.name));
         }
         let count = "SELECT count(*) AS rows_there FROM alert_rules WHERE tenant = $1";
         self.at_most(RULES_MAX, "alert rules", count).await?;
@@ -274,7 +266,7 @@ impl TenantScope {
         let query = query.bind(to_json(&next.target)?).bind(ciphertext.to_owned()).bind(signed(next.revision));
         let query = query.bind(next.changed_at).bind(next.changed_by.clone());
         if self.run(query.bind(before.map_or(0, |before| signed(before.revision)))).await? == 0 {
-            return Err(stale("receiver", next.name.as_str()));
+            return Err(Error::stale("receiver", &next.name));
         }
         let count = "SELECT count(*) AS rows_there FROM receivers WHERE tenant = $1";
         self.at_most(RECEIVERS_MAX, "receivers", count).await?;

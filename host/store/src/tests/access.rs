@@ -1,6 +1,7 @@
 //! Roles, users and organizations.
 
 use super::*;
+use crate::schema::MIGRATIONS;
 use elias_api::{Actor, ConsoleSession, Role, RoleDefinition, User};
 
 pub(super) async fn roles_have_revisions_and_are_bounded(TestStore { store, .. }: &TestStore) {
@@ -150,4 +151,15 @@ pub(super) async fn sessions_are_a_tenants_and_end(TestStore { store, .. }: &Tes
     assert_eq!(scope.session("s0001").await.expect("read").expect("it is there").session.used_at, 3_000);
     assert_eq!(scope.prune_sessions(4_999, 1_000).await.expect("pruned"), 2, "two were not used since");
     assert_eq!(scope.prune_sessions(5_000, 0).await.expect("pruned"), 1, "and one has expired");
+    scope.commit().await.expect("committed");
+
+    let mut scope = store.write(&a).await.expect("a scope");
+    let fill = "INSERT INTO sessions (tenant, id, principal, hash, source, address, user_agent, created_at, used_at, \
+                expires_at) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999) \
+                SELECT $1, 'f' || i, 'p' || i, 'x', '{}', 'x', 'x', 0, 0, 0 FROM n";
+    let query = scope.query(fill);
+    scope.run(query).await.expect("all but one");
+    scope.insert_session(&session(&a, "ada", 5), 2, &host).await.expect("as many as there may be");
+    let over = scope.insert_session(&session(&a, "grace", 6), 2, &host).await;
+    assert_eq!(over.expect_err("one too many").code(), Code::QuotaExceeded);
 }

@@ -233,27 +233,11 @@ pub(super) async fn the_state_of_alerts_and_the_counts_of_hosts_survive(test: &T
 
 pub(super) async fn executions_are_found_by_the_text_of_their_lines(test: &TestStore) {
     let tenant = create_tenant(&test.store, "acme").await;
-    let service = ServiceId { tenant: tenant.clone(), component: shop(), environment: Environment::Production };
+    let service = service(&tenant);
     let record = |at: i64, lines: Option<Value>| ExecutionRecord {
-        tenant: tenant.clone(),
         id: ulid::Ulid::from_parts(at.unsigned_abs(), 1).to_string(),
-        component: shop(),
-        environment: Environment::Production,
-        version: 1,
-        source: "GET /".into(),
-        run: None,
-        trace: None,
-        started_at: at,
-        duration_us: 5,
-        fuel: 7,
-        memory_bytes: 9,
-        host_calls: Vec::new(),
-        flags: [].into(),
-        status: 200,
-        outcome: "completed".into(),
-        code: None,
-        error: None,
         lines,
+        ..execution_record(&tenant, at)
     };
     let line = |text: &str| Some(json!([["error", text]]));
     let batch = [
@@ -274,6 +258,10 @@ pub(super) async fn executions_are_found_by_the_text_of_their_lines(test: &TestS
     ] {
         assert_eq!(host.log_matches(&service, text, since).await.expect("counted"), matches, "{text}");
     }
+    let many: Vec<_> = (0..10_000).map(|number| record(10_000 + number, line("sold"))).collect();
+    host.insert_executions(&many).await.expect("stored");
+    assert_eq!(host.log_matches(&service, "sold", 0).await.expect("counted"), 10_000);
+    assert_eq!(host.log_matches(&service, "out of", 0).await.expect("counted"), 0, "only the newest are searched");
     let staging = ServiceId { environment: Environment::Staging, ..service };
     assert_eq!(host.log_matches(&staging, "out of", 0).await.expect("counted"), 0);
     assert!(host.rollbacks_since(0).await.expect("read").is_empty());

@@ -92,4 +92,30 @@ pub(super) async fn flags_are_bounded(TestStore { store, .. }: &TestStore) {
     }
     let history = scope.flag_history(PRODUCTION, "often", None, 1_000).await.expect("read");
     assert_eq!((history.len(), history[0].revision), (100, 120), "the newest are kept");
+    drop(scope);
+
+    // Of the flags that were deleted the newest 500 are kept, with their revisions.
+    let mut scope = store.write(&a).await.expect("a scope");
+    for fill in [
+        "INSERT INTO flags (tenant, environment, name, bytes, revision, changed_at, changed_by, change) \
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) \
+         SELECT $1, 'production', 'd' || i, 0, 2, 0, 'x', 0 - i FROM n",
+        "INSERT INTO flag_revisions (tenant, environment, name, revision, changed_at, changed_by) \
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) \
+         SELECT $1, 'production', 'd' || i, 2, 0, 'x' FROM n",
+    ] {
+        let query = scope.query(fill);
+        scope.run(query).await.expect("as many as are kept");
+    }
+    scope.set_flag(PRODUCTION, "last", &definition(""), None, &host).await.expect("made");
+    scope.delete_flag(PRODUCTION, "last", None, &host).await.expect("deleted");
+    for (name, revisions) in [("last", 2), ("d1", 1), ("d499", 1)] {
+        let history = scope.flag_history(PRODUCTION, name, None, 10).await.expect("read");
+        assert_eq!(history.len(), revisions, "{name}");
+    }
+    let forgotten = scope.flag_history(PRODUCTION, "d500", None, 10).await;
+    assert_eq!(forgotten.expect_err("it was deleted first").code(), Code::NotFound);
+    scope.set_flag(PRODUCTION, "d500", &definition(""), None, &host).await.expect("made");
+    let history = scope.flag_history(PRODUCTION, "d500", None, 10).await.expect("read");
+    assert_eq!(history.iter().map(|one| one.revision).collect::<Vec<_>>(), [1], "a new one");
 }

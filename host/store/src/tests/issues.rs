@@ -169,25 +169,13 @@ async fn repeats_of_a_security_event_are_one_row(TestStore { store, .. }: &TestS
 async fn an_error_with_a_character_0_is_recorded(TestStore { store, .. }: &TestStore) {
     let a = create_tenant(store, "a").await;
     let record = ExecutionRecord {
-        tenant: a.clone(),
         id: "01J".into(),
-        component: shop(),
-        environment: Environment::Production,
-        version: 1,
-        source: "GET /".into(),
-        run: None,
-        trace: None,
-        started_at: 1,
-        duration_us: 1,
-        fuel: 1,
-        memory_bytes: 1,
-        host_calls: Vec::new(),
-        flags: [].into(),
         status: 500,
         outcome: "failed".into(),
         code: Some("exception".into()),
         error: Some("Error: a\0b".into()),
         lines: Some(json!([["info", "a\0b"]])),
+        ..execution_record(&a, 1)
     };
     let mut scope = store.host_write().await.expect("a scope");
     assert_eq!(scope.insert_executions(std::slice::from_ref(&record)).await.expect("stored"), 1);

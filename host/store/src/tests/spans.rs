@@ -124,27 +124,7 @@ async fn lists_are_whole_in_a_database_of_any_collation() {
     let Some(TestStore { store, .. }) = &postgres_with(ENGLISH).await else { return };
     let (a, _) = stored(store, 3).await;
     let mut scope = store.host_write().await.expect("a scope");
-    let record = ExecutionRecord {
-        tenant: a.clone(),
-        id: ulid::Ulid::new().to_string(),
-        component: shop(),
-        environment: Environment::Production,
-        version: 1,
-        source: "GET /".to_owned(),
-        run: None,
-        trace: None,
-        started_at: 1,
-        duration_us: 5,
-        fuel: 7,
-        memory_bytes: 9,
-        host_calls: Vec::new(),
-        flags: std::collections::BTreeMap::new(),
-        status: 200,
-        outcome: "completed".to_owned(),
-        code: None,
-        error: None,
-        lines: None,
-    };
+    let record = ExecutionRecord { id: ulid::Ulid::new().to_string(), ..execution_record(&a, 1) };
     scope.insert_executions(&[record]).await.expect("recorded");
     scope.commit().await.expect("committed");
     let mut scope = store.read(&a).await.expect("a scope");

@@ -1,8 +1,7 @@
 //! How far readers outside of the platform have read the log of events.
 
-use super::signed;
 use crate::error::Result;
-use crate::{TenantScope, number};
+use crate::{TenantScope, number, signed};
 
 impl TenantScope {
     /// The position up to which a reader has read; `None` before [`start_event_cursor`](Self::start_event_cursor).

@@ -1,9 +1,9 @@
 //! Enqueuing: unique keys, dependencies, turns in an order.
 
 use super::usage::{JobCountChange, stored_bytes};
-use super::{Database, JOB_COLUMNS, JobRef, inserts, refs, signed, span, statement, storable};
+use super::{Database, JOB_COLUMNS, JobRef, inserts, refs, span, statement};
 use crate::error::{Error, Result};
-use crate::{HostScope, Query, TenantScope, get, text, to_json};
+use crate::{HostScope, Query, TenantScope, get, signed, storable, text, to_json};
 use elias_api::{Code, JobState, QueueId, Quotas};
 use elias_names::{Digest, TenantId};
 use serde_json::json;

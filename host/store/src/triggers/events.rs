@@ -3,9 +3,9 @@
 
 use super::segments::{EVENT_TABLES, TenantLog, table};
 use super::usage::{over_quota, over_trigger_bytes, stored_bytes};
-use super::{Database, inserts, signed, statement, storable};
+use super::{Database, inserts, statement};
 use crate::error::{Error, Result};
-use crate::{Dialect, HostScope, Query, TenantScope, get, number, text, to_json};
+use crate::{Dialect, HostScope, Query, TenantScope, get, number, signed, storable, text, to_json};
 use elias_api::{Code, EVENT_RETENTION_DEFAULT, EVENT_RETENTION_MAX, EventRecord, Quotas};
 use elias_names::TenantId;
 use serde_json::{Value, json};

@@ -3,9 +3,9 @@
 use super::enqueue::OrderingKey;
 use super::queue::{claims, is_claim};
 use super::usage::INPUT_BYTES;
-use super::{ClaimShare, ClaimedJob, Database, JOB_COLUMNS, JobLease, JobRef, refs, signed, span, statement, storable};
+use super::{ClaimShare, ClaimedJob, Database, JOB_COLUMNS, JobLease, JobRef, refs, span, statement};
 use crate::error::Result;
-use crate::{Dialect, HostScope, get, to_json};
+use crate::{Dialect, HostScope, get, signed, storable, to_json};
 use elias_api::JobState;
 use serde::Serialize;
 use serde_json::json;

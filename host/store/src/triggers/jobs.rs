@@ -4,9 +4,9 @@ use super::enqueue::OrderingKey;
 use super::finish::{EndedJob, turn_of};
 use super::queue::is_known;
 use super::usage::{INPUT_BYTES, JobCountChange, RECORD_BYTES};
-use super::{Database, JOB_COLUMNS, JobRef, refs, signed, statement};
+use super::{Database, JOB_COLUMNS, JobRef, refs, statement};
 use crate::error::{Error, Result};
-use crate::{AFTER_IDS, AllowedServices, Dialect, HostScope, TenantScope, get, number, text, to_json};
+use crate::{AllowedServices, Dialect, HostScope, TenantScope, before_id, get, number, signed, text, to_json};
 use elias_api::{Code, JobCounts, JobFilter, JobRecord, JobState, QueueId};
 use elias_names::{Environment, TenantId};
 use serde_json::json;
@@ -210,7 +210,7 @@ impl TenantScope {
 
     /// A statement with the condition [`IS_LISTED`].
     pub(super) fn query_listed(&self, sql: String, filter: &JobFilter) -> crate::Query {
-        let query = self.query_text(sql).bind(filter.before.clone().unwrap_or_else(|| AFTER_IDS.to_owned()));
+        let query = self.query_text(sql).bind(before_id(filter.before.as_deref()));
         let query = query.bind(filter.component.as_ref().map_or_else(String::new, ToString::to_string));
         let query = query.bind(filter.environment.map_or("", Environment::as_str));
         let all = if filter.deliveries { DELIVERIES } else { "" };

@@ -2,7 +2,7 @@
 
 use super::{Database, span, statement};
 use crate::error::Result;
-use crate::{HostScope, get, number};
+use crate::{HostScope, get, number, signed};
 use sqlx::any::AnyRow;
 
 /// A lease as it was read or acquired.
@@ -52,7 +52,7 @@ impl HostScope {
     pub async fn release_lease(&mut self, lease: &Lease) -> Result<bool> {
         let update = "UPDATE leases SET until = 0 WHERE name = $1 AND owner = $2 AND epoch = $3";
         let query = sqlx::query(update).bind(lease.name.clone()).bind(lease.owner.clone());
-        Ok(self.database().run(query.bind(super::signed(lease.epoch))).await? > 0)
+        Ok(self.database().run(query.bind(signed(lease.epoch))).await? > 0)
     }
 
     /// The lease with this name, if anybody ever had it; it may have ended.
@@ -83,7 +83,7 @@ impl Database<'_> {
             "UPDATE leases SET until = {now} + $4 WHERE name = $1 AND owner = $2 AND epoch = $3 AND until > {now}"
         );
         let query = statement(update).bind(lease.name.clone()).bind(lease.owner.clone());
-        let query = query.bind(super::signed(lease.epoch)).bind(span(for_ms));
+        let query = query.bind(signed(lease.epoch)).bind(span(for_ms));
         Ok(self.run(query).await? > 0)
     }
 }

@@ -1,9 +1,9 @@
 //! The limits of queues that all hosts keep together: the token bucket of a rate, and the turn to count the jobs of a
 //! key.
 
-use super::{Database, inserts, signed, statement};
+use super::{Database, inserts, statement};
 use crate::error::{Error, Result};
-use crate::{HostScope, Query, get, to_json};
+use crate::{HostScope, Query, get, signed, to_json};
 use elias_api::{Code, QueueId};
 use elias_names::TenantId;
 use serde_json::json;

@@ -39,7 +39,7 @@ pub use usage::TriggerUse;
 pub use waiting::{EventWait, MovedJobs};
 
 use crate::error::{Error, Result};
-use crate::{Dialect, HostScope, Query, TenantScope, get, to_json};
+use crate::{Dialect, HostScope, Query, TenantScope, get, placeholders, signed, to_json};
 use elias_api::Code;
 use elias_names::TenantId;
 use serde::Serialize;
@@ -180,12 +180,8 @@ pub(crate) fn by_powers_of_two<T>(rows: &[T], most: usize) -> Vec<&[T]> {
 fn inserts<T>(table: &str, columns: &str, end: &str, rows: &[T], bind: impl Fn(Query, &T) -> Query) -> Vec<Query> {
     let width = columns.split(',').count();
     let insert = |batch: &[T]| {
-        let places = (0..batch.len()).map(|row| {
-            let places: Vec<_> = (1..=width).map(|column| format!("${}", row * width + column)).collect();
-            format!("({})", places.join(", "))
-        });
-        let places = places.collect::<Vec<_>>().join(", ");
-        let insert = statement(format!("INSERT INTO {table} ({columns}) VALUES {places} {end}"));
+        let values = placeholders(batch.len(), width);
+        let insert = statement(format!("INSERT INTO {table} ({columns}) VALUES {values} {end}"));
         batch.iter().fold(insert, &bind)
     };
     by_powers_of_two(rows, ROWS_PER_INSERT).into_iter().map(insert).collect()
@@ -208,16 +204,6 @@ impl JobRef {
     fn read(row: &AnyRow) -> Result<Self> {
         Ok(Self { tenant: get(row, "tenant")?, id: get(row, "id")? })
     }
-}
-
-/// A text that PostgreSQL can store: it has no character 0.
-fn storable(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
-}
-
-/// A number of milliseconds or the like as a column has it.
-pub(crate) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Milliseconds that are added to the time: at most 1,000 years, so that the sum is a time.

@@ -1,8 +1,8 @@
 //! Schedules and their ticks. Every host may fire what is due: the primary key of the tick decides who has.
 
-use super::{Database, NewJob, signed, statement, storable};
+use super::{Database, NewJob, statement};
 use crate::error::{Error, Result};
-use crate::{AllowedServices, Dialect, HostScope, Query, TenantScope, get, number, text, to_json};
+use crate::{AllowedServices, Dialect, HostScope, Query, TenantScope, get, number, signed, storable, text, to_json};
 use elias_api::{Code, JobState, Quotas, ScheduleRecord, TickOutcome, TickRecord};
 use elias_names::{ServiceId, TenantId};
 use serde_json::{Value, json};

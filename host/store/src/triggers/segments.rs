@@ -5,7 +5,7 @@
 
 use super::{Database, span, statement};
 use crate::error::{Error, Result};
-use crate::{Dialect, HostScope, get, number};
+use crate::{Dialect, HostScope, get, number, signed};
 use elias_api::Code;
 use elias_names::TenantId;
 
@@ -145,7 +145,7 @@ impl Database<'_> {
             let insert = "INSERT INTO event_segment_starts (tenant, segment, first, bytes_before) \
                           VALUES ($1, $2, $3, $4)";
             let query = sqlx::query(insert).bind(tenant.as_str().to_owned()).bind(current);
-            self.run(query.bind(super::signed(first)).bind(bytes_before)).await?;
+            self.run(query.bind(signed(first)).bind(bytes_before)).await?;
         }
         Ok(current)
     }

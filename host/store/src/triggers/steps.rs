@@ -2,9 +2,9 @@
 
 use super::finish::owned_jobs;
 use super::queue::claims;
-use super::{Database, JobLease, JobRef, inserts, refs, signed, statement, storable};
+use super::{Database, JobLease, JobRef, inserts, refs, statement};
 use crate::error::Result;
-use crate::{Dialect, HostScope, Query, TenantScope, get, number, text};
+use crate::{Dialect, HostScope, Query, TenantScope, get, number, signed, storable, text};
 use elias_names::TenantId;
 use sqlx::any::AnyRow;
 use std::collections::{HashMap, HashSet};

@@ -1,8 +1,7 @@
 //! Subscriptions: which events a service wants, and how far it has seen them.
 
-use super::signed;
 use crate::error::{Error, Result};
-use crate::{AllowedServices, HostScope, Query, TenantScope, get, number, text, to_json};
+use crate::{AllowedServices, HostScope, Query, TenantScope, get, number, signed, text, to_json};
 use elias_api::SubscriptionRecord;
 use elias_names::{ServiceId, TenantId};
 use serde_json::{Value, json};

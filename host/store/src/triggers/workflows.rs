@@ -4,7 +4,7 @@ use super::JobRef;
 use super::jobs::{TABLES, job, list_jobs};
 use super::refs;
 use crate::error::Result;
-use crate::{AFTER_IDS, AllowedServices, Dialect, TenantScope, get};
+use crate::{AllowedServices, Dialect, TenantScope, before_id, get};
 use elias_api::{JobFilter, JobRecord};
 
 /// Journals that are looked at together.
@@ -38,7 +38,7 @@ impl TenantScope {
     ) -> Result<Vec<JobRecord>> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let conditions = is_one_of_these(self.dialect, allowed);
-        let mut before = filter.before.clone().unwrap_or_else(|| AFTER_IDS.to_owned());
+        let mut before = before_id(filter.before.as_deref());
         let mut jobs = Vec::new();
         while jobs.len() < limit {
             let query = self.query(JOBS_WITH_STEPS).bind(before.clone()).bind(i64::from(JOURNALS));

@@ -2,8 +2,8 @@
 
 use super::{IS_WORKER, WorkerRef, optional_number, worker_refs};
 use crate::error::{Error, Result};
-use crate::triggers::{signed, statement};
-use crate::{Dialect, HostScope, TenantScope, get, number};
+use crate::triggers::statement;
+use crate::{Dialect, HostScope, TenantScope, get, number, signed};
 use elias_api::Code;
 use elias_names::{Digest, ServiceId};
 use elias_workers::WorkerKey;

@@ -2,8 +2,8 @@
 
 use super::{IS_WORKER, WORKER_PAGES_INLINE_MAX, WorkerRef, WorkerRetention, stored, worker_ref};
 use crate::error::{Error, Result};
-use crate::triggers::{by_powers_of_two, signed, span};
-use crate::{Dialect, Query, TenantScope, get, number};
+use crate::triggers::{by_powers_of_two, span};
+use crate::{Dialect, Query, TenantScope, get, number, signed};
 use elias_api::Code;
 use elias_names::{Digest, ServiceId};
 use elias_workers::WorkerKey;

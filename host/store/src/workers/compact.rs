@@ -2,8 +2,8 @@
 
 use super::{IS_WORKER, TurnPages, WorkerRef, worker_ref};
 use crate::error::Result;
-use crate::triggers::{signed, statement};
-use crate::{Dialect, HostScope, TenantScope, get, number};
+use crate::triggers::statement;
+use crate::{Dialect, HostScope, TenantScope, get, number, signed};
 use elias_names::ServiceId;
 use elias_workers::WorkerKey;
 use sqlx::any::AnyRow;

@@ -2,8 +2,7 @@
 
 use super::{IS_WORKER, TurnPages};
 use crate::error::Result;
-use crate::triggers::signed;
-use crate::{TenantScope, damaged, get, number};
+use crate::{TenantScope, damaged, get, number, signed};
 use elias_names::{Digest, ServiceId};
 use elias_workers::WorkerKey;
 use sqlx::any::AnyRow;
