@@ -2,7 +2,7 @@
 
 use crate::platform_events;
 use elias_api::{ExecutionRecord, Result};
-use elias_names::{ServiceId, TenantId};
+use elias_names::TenantId;
 use elias_store::{HostScope, IssueCounts, IssueRow, Store};
 use elias_telemetry::issue::{Failure, Group, Issue, Occurrences, Seen, Transition, group};
 use serde_json::json;
@@ -35,14 +35,8 @@ pub(crate) fn is_failure(record: &ExecutionRecord) -> bool {
 
 /// The issue to which a failed execution belongs.
 pub(crate) fn group_of(record: &ExecutionRecord) -> Group {
-    let service = service(record);
     let (code, error) = (record.code.as_deref(), record.error.as_deref());
-    group(&service, &Failure { code, status: record.status, source: &record.source, error })
-}
-
-fn service(record: &ExecutionRecord) -> ServiceId {
-    let (tenant, component) = (record.tenant.clone(), record.component.clone());
-    ServiceId { tenant, component, environment: record.environment }
+    group(&record.service(), &Failure { code, status: record.status, source: &record.source, error })
 }
 
 /// The occurrences of an issue, with a record that names its service.

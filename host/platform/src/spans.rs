@@ -243,8 +243,8 @@ fn text(name: &'static str, value: String) -> Attribute {
 
 /// The log lines of an execution; none if it has none.
 pub(crate) fn logs(record: &ExecutionRecord, link: Option<&TraceLink>, host: &str) -> Option<ExecutionLogs> {
-    let line = |line: &Value| Some((line.get(0)?.as_str()?.to_ascii_uppercase(), line.get(1)?.as_str()?.to_owned()));
-    let lines: Vec<_> = record.lines.as_ref()?.as_array()?.iter().filter_map(line).collect();
+    let lines: Vec<_> =
+        record.log_lines().map(|(level, message)| (level.to_ascii_uppercase(), message.to_owned())).collect();
     let start_us = u64::try_from(record.started_at).unwrap_or(0).saturating_mul(1_000);
     let context = link.map(|link| (link.context.trace, link.context.span));
     let (execution, resource) = (record.id.clone(), resource(record, host));
