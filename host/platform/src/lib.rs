@@ -59,6 +59,7 @@ mod spans;
 mod tenancy;
 #[cfg(test)]
 mod test_store;
+mod ticks;
 mod traces;
 mod trigger_admin;
 mod trigger_runs;
