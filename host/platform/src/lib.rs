@@ -58,6 +58,8 @@ mod session;
 mod spans;
 mod tenancy;
 #[cfg(test)]
+mod test_records;
+#[cfg(test)]
 mod test_store;
 mod ticks;
 mod traces;

@@ -291,30 +291,15 @@ fn api_span(span: &elias_telemetry::span::Span) -> ApiSpan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use elias_names::Environment;
+    use crate::test_records::completed;
     use serde_json::json;
 
     fn record() -> ExecutionRecord {
         ExecutionRecord {
-            tenant: "acme".parse().expect("a name"),
-            id: "01JZ8Q4M3V5T6N7P8R9S0A1B2C".to_owned(),
-            component: "shop".parse().expect("a name"),
-            environment: Environment::Production,
-            version: 3,
             source: "GET /cart/42".to_owned(),
-            run: None,
-            trace: None,
             started_at: 5,
-            duration_us: 100,
-            fuel: 7,
-            memory_bytes: 9,
-            host_calls: Vec::new(),
-            flags: std::collections::BTreeMap::new(),
-            status: 200,
-            outcome: "completed".to_owned(),
-            code: None,
-            error: None,
             lines: Some(json!([["info", "a line"], ["warn"], 5])),
+            ..completed()
         }
     }
 
