@@ -1,6 +1,7 @@
 //! The place of an execution in its trace, and what its spans are made of.
 
-use super::{RequestGuard, RequestOutcome, SOURCE_BYTES_MAX, cut};
+use super::ending::{SOURCE_BYTES_MAX, cut};
+use super::{RequestGuard, RequestOutcome};
 use crate::serving::meter::ExecutionOutcome;
 use crate::spans::{ExecutionTiming, RequestTiming, TraceLink, new_span, unix_us};
 use elias_capabilities::Cause;
