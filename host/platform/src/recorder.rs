@@ -236,8 +236,8 @@ impl Recorder {
     }
 }
 
-/// Writes what is recorded, and tells of it. It shares counts with the recorder, and not the channel's sender: with that
-/// the channel would never end.
+/// Writes what is recorded, and tells of it. It shares counts with the recorder, and not the channel's sender: with
+/// that the channel would never end.
 struct Writer {
     store: Store,
     telling: Telling,

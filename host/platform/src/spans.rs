@@ -1,7 +1,7 @@
 //! The spans of executions: which are kept, what of an execution is remembered for them, and to whom they are given.
 //!
-//! At the begin and the end of an execution only the decision is made and what was measured is moved; the spans are made
-//! where records are written, off the request's path.
+//! At the begin and the end of an execution only the decision is made and what was measured is moved; the spans are
+//! made where records are written, off the request's path.
 
 use elias_api::{ExecutionRecord, ExecutionTrace, Span as ApiSpan};
 use elias_host::{TimedCall, Timeline};

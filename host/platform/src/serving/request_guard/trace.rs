@@ -12,8 +12,8 @@ use http::{HeaderName, HeaderValue, Request};
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 impl RequestGuard {
-    /// Joins the trace of a request, by the `traceparent` that the server has set, as a span of its own; gives the cause
-    /// of what the execution does.
+    /// Joins the trace of a request, by the `traceparent` that the server has set, as a span of its own; gives the
+    /// cause of what the execution does.
     pub(super) fn join_trace_of<B>(&mut self, request: &mut Request<B>) -> Cause {
         let traceparent = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
         let Some(parent) = traceparent.and_then(TraceContext::parse) else {
