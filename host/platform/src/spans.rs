@@ -3,11 +3,12 @@
 //! At the begin and the end of an execution only the decision is made and what was measured is moved; the spans are
 //! made where records are written, off the request's path.
 
+use crate::serving::ExecutionOutcome;
 use elias_api::{ExecutionRecord, ExecutionTrace, Span as ApiSpan};
 use elias_host::{TimedCall, Timeline};
 use elias_names::TenantId;
 use elias_telemetry::otlp::ExecutionLogs;
-use elias_telemetry::sampling::{SampleRate, TraceBounds};
+use elias_telemetry::sampling::{SampleRate, TraceBounds, TraceUse};
 use elias_telemetry::span::{
     Attribute, AttributeValue, Call, ExecutionSpans, RequestSpan, SpanId, SpanKind, SpanResource, TraceContext,
     TracedExecution,
@@ -77,8 +78,8 @@ pub struct ExportCounts {
 
 /// The settings by which executions are sampled, read once.
 pub(crate) struct Sampling {
-    pub(crate) rate: SampleRate,
-    pub(crate) slow: Duration,
+    rate: SampleRate,
+    slow: Duration,
     pub(crate) bounds: TraceBounds,
 }
 
@@ -86,6 +87,31 @@ impl Sampling {
     pub(crate) fn new(config: &TraceConfig) -> Self {
         let (rate, slow) = (SampleRate::new(config.sample_rate), Duration::from_millis(config.slow_ms));
         Self { rate, slow, bounds: config.bounds }
+    }
+
+    /// Whether the spans of an execution of a tenant that begins are kept, however it ends.
+    pub(crate) fn keeps_from_start(
+        &self,
+        used: &TraceUse,
+        context: &TraceContext,
+        from_outside: bool,
+        now_ms: u64,
+    ) -> bool {
+        used.keeps_from_start(context, from_outside, self.rate, &self.bounds, now_ms)
+    }
+
+    /// Whether the spans of an execution of a tenant that ended are kept: it was chosen at its beginning, or it failed
+    /// or was slow.
+    pub(crate) fn keeps_at_end(
+        &self,
+        used: &TraceUse,
+        context: &TraceContext,
+        ended: ExecutionOutcome,
+        duration: Duration,
+        now_ms: u64,
+    ) -> bool {
+        let is_special = || ended == ExecutionOutcome::Failed || duration >= self.slow;
+        context.sampled || (is_special() && used.keeps_at_end(&self.bounds, now_ms))
     }
 }
 

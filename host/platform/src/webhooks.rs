@@ -147,9 +147,8 @@ fn sign(
 /// The place of a delivery in the trace of what published its event.
 fn link(serving: &Serving, state: &State, cause: Option<&str>) -> Option<TraceLink> {
     let mut context = TraceContext::parse(&child_traceparent(cause))?;
-    let (sampling, now_ms) = (serving.recorder.sampling(), serving.clock.now().unix_ms());
-    let used = &state.tenant.traces;
-    context.sampled = used.keeps_from_start(&context, false, sampling.rate, &sampling.bounds, now_ms);
+    let (used, now_ms) = (&state.tenant.traces, serving.clock.now().unix_ms());
+    context.sampled = serving.recorder.sampling().keeps_from_start(used, &context, false, now_ms);
     let parent = cause.and_then(TraceContext::parse).map(|parent| parent.span);
     Some(TraceLink { context, parent, caller: None, kind: SpanKind::Client })
 }
@@ -212,9 +211,8 @@ impl EndedDelivery<'_> {
             lines: None,
         };
         let timing = self.link.filter(|link| {
-            let sampling = serving.recorder.sampling();
-            let is_special = outcome == ExecutionOutcome::Failed || self.duration >= sampling.slow;
-            link.context.sampled || (is_special && self.state.tenant.traces.keeps_at_end(&sampling.bounds, now_ms))
+            let (sampling, used) = (serving.recorder.sampling(), &self.state.tenant.traces);
+            sampling.keeps_at_end(used, &link.context, outcome, self.duration, now_ms)
         });
         let timing = timing.map(|link| {
             let (queued, start_us) = (Duration::ZERO, unix_us(self.started));
