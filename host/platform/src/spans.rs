@@ -167,7 +167,8 @@ pub(crate) fn unix_us(instant: Instant) -> u64 {
     microseconds(now.saturating_sub(instant.elapsed()))
 }
 
-fn microseconds(duration: Duration) -> u64 {
+/// The microseconds of a duration.
+pub(crate) fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 

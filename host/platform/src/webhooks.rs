@@ -2,7 +2,7 @@
 //! so neither a full concurrency limit nor an open circuit delays it.
 
 use crate::serving::{CircuitKind, EndedExecution, ExecutionOutcome, Service, Serving, State};
-use crate::spans::{ExecutionTiming, TraceLink, unix_us};
+use crate::spans::{ExecutionTiming, TraceLink, microseconds, unix_us};
 use crate::triggers::{RunEnd, WebhookDelivery, child_traceparent, registration};
 use crate::webhook_sender::{WebhookSender, WebhookTarget};
 use elias_api::{Code, Error, ExecutionRecord, RecordedRun, Result, VersionSettings};
@@ -188,7 +188,7 @@ impl EndedDelivery<'_> {
         let runs_per_second = serving.recorder.runs_per_second();
         let is_taken = is_special || self.service.sampler.should_record_run(runs_per_second, now_ms);
         let ServiceId { tenant, component, environment } = self.service.id.clone();
-        let duration_us = u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX);
+        let duration_us = microseconds(self.duration);
         let record = ExecutionRecord {
             tenant,
             id: ulid::Ulid::new().to_string(),

@@ -6,7 +6,7 @@ use crate::serving::meter::ExecutionOutcome;
 use crate::serving::release::{CircuitKind, Release};
 use crate::serving::service::Service;
 use crate::serving::service_meter::EndedExecution;
-use crate::spans::ExecutionTiming;
+use crate::spans::{ExecutionTiming, microseconds};
 use elias_api::{Error, ExecutionRecord, RecordedCalls};
 use elias_delivery::clock::Now;
 use elias_delivery::experiment::Observation;
@@ -143,7 +143,7 @@ impl RequestGuard {
     ) -> ExecutionRecord {
         let execution_outcome = outcome.execution.map(|ran| ran.outcome);
         let id = &self.service.id;
-        let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let duration_us = microseconds(duration);
         ExecutionRecord {
             tenant: id.tenant.clone(),
             id: self.running.id().to_owned(),
@@ -215,7 +215,7 @@ pub(in crate::serving) fn tell_unloadable(
 
 fn recorded(calls: &HostCalls) -> RecordedCalls {
     let HostCalls { capability, calls, time } = calls;
-    let duration_us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let duration_us = microseconds(*time);
     RecordedCalls { capability: (*capability).to_owned(), calls: *calls, duration_us }
 }
 
