@@ -1,6 +1,6 @@
 //! Executions: recorded, running, and their log lines.
 
-use elias_names::{ComponentName, Environment, TenantId};
+use elias_names::{ComponentName, Environment, ServiceId, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -57,6 +57,21 @@ pub struct ExecutionRecord {
     /// The log lines of the execution, each as `[level, message]`; null without log lines.
     #[schema(value_type = Option<Object>)]
     pub lines: Option<Value>,
+}
+
+impl ExecutionRecord {
+    /// The service that ran.
+    #[must_use]
+    pub fn service(&self) -> ServiceId {
+        let (tenant, component) = (self.tenant.clone(), self.component.clone());
+        ServiceId { tenant, component, environment: self.environment }
+    }
+
+    /// The level and the message of each log line; what is no such pair is left out.
+    pub fn log_lines(&self) -> impl Iterator<Item = (&str, &str)> {
+        let lines = self.lines.as_ref().and_then(Value::as_array);
+        lines.into_iter().flatten().filter_map(|line| Some((line.get(0)?.as_str()?, line.get(1)?.as_str()?)))
+    }
 }
 
 /// The job that an execution ran: also a tick of a schedule and the delivery of an event are jobs. Of a turn of a

@@ -49,8 +49,8 @@ pub trait DraftBuilder: Send + Sync {
     ///
     /// # Errors
     /// `build-limit` if it takes more than it may, or does not end; `overloaded` if the host has no room for another
-    /// build; `builds-unavailable` if packages cannot be fetched; `storage-failed`, `no-space-left`, `internal`. What is
-    /// wrong with a source or a package is a diagnostic.
+    /// build; `builds-unavailable` if packages cannot be fetched; `storage-failed`, `no-space-left`, `internal`. What
+    /// is wrong with a source or a package is a diagnostic.
     fn build<'a>(&'a self, files: &'a BTreeMap<String, String>) -> BoxFuture<'a, Result<BuiltDraft>>;
 }
 

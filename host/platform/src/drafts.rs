@@ -66,7 +66,7 @@ impl Platform {
                 let files = self.draft_builder()?.template(&template, name);
                 files.ok_or_else(|| {
                     let shown: String = template.chars().take(40).collect();
-                    let message = format!("there is no template `{}`: hello is one", shown.escape_debug());
+                    let message = format!("unknown template `{}`; `hello` is one", shown.escape_debug());
                     Error::new(Code::BadInput, message)
                 })?
             }

@@ -1,5 +1,5 @@
-//! The trait that sends failures to servers that speak Sentry's protocol. The program that opens the platform implements
-//! it, since the platform knows no HTTP client itself.
+//! The trait that sends failures to servers that speak Sentry's protocol. The program that opens the platform
+//! implements it, since the platform knows no HTTP client itself.
 
 use futures::future::BoxFuture;
 

@@ -56,7 +56,6 @@ impl ExecutionFeeds {
 
 /// The bytes of a record, about: its texts are what can be large.
 fn bytes_of(record: &ExecutionRecord) -> usize {
-    let lines = record.lines.as_ref().and_then(|lines| lines.as_array());
-    let texts = lines.into_iter().flatten().filter_map(|line| line.get(1)?.as_str()).map(|text| text.len() + 64);
+    let texts = record.log_lines().map(|(_, message)| message.len() + 64);
     RECORD_BYTES + record.source.len() + record.error.as_ref().map_or(0, String::len) + texts.sum::<usize>()
 }

@@ -2,8 +2,8 @@
 
 use crate::platform_events;
 use elias_api::{ExecutionRecord, Result};
-use elias_names::{ServiceId, TenantId};
-use elias_store::{HostScope, IssueCounts, IssueRow, Store};
+use elias_names::TenantId;
+use elias_store::{HostScope, IssueCounts, IssueRow, NewEvent, Store};
 use elias_telemetry::issue::{Failure, Group, Issue, Occurrence, Occurrences, Transition, group};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -15,8 +15,6 @@ pub(crate) const ISSUES_MAX: u64 = 1_000;
 const MAKES_ROOM_AFTER_MS: i64 = 7 * 24 * 3_600_000;
 /// How long an issue is kept after it occurred last.
 pub(crate) const KEPT_DAYS: i64 = 90;
-/// Transitions of one batch that are published for a tenant.
-const PUBLISHED_MAX: usize = 20;
 
 /// Failures of tenants that were not recorded.
 pub(crate) type Unrecorded = BTreeMap<TenantId, u64>;
@@ -35,14 +33,8 @@ pub(crate) fn is_failure(record: &ExecutionRecord) -> bool {
 
 /// The issue to which a failed execution belongs.
 pub(crate) fn group_of(record: &ExecutionRecord) -> Group {
-    let service = service(record);
     let (code, error) = (record.code.as_deref(), record.error.as_deref());
-    group(&service, &Failure { code, status: record.status, source: &record.source, error })
-}
-
-fn service(record: &ExecutionRecord) -> ServiceId {
-    let (tenant, component) = (record.tenant.clone(), record.component.clone());
-    ServiceId { tenant, component, environment: record.environment }
+    group(&record.service(), &Failure { code, status: record.status, source: &record.source, error })
 }
 
 /// The occurrences of an issue, with a record that names its service.
@@ -134,46 +126,30 @@ pub(crate) async fn record(
 /// # Errors
 /// `store-unavailable`.
 pub(crate) async fn tell(store: &Store, changed: &[ChangedIssue]) -> Result<()> {
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let active = store.host_read().await?.active_subscriptions().await?;
-    let mut events: BTreeMap<&TenantId, Vec<_>> = BTreeMap::new();
-    for ChangedIssue { tenant, row, transition } in changed {
-        let event_type = match transition {
-            Transition::Appeared | Transition::Unignored => "issue.new",
-            Transition::Regressed => "issue.regressed",
-        };
-        let mut of_tenant = active.iter().filter(|(owner, _)| owner == tenant);
-        if !of_tenant.any(|(_, config)| platform_events::is_wanted(config, event_type)) {
-            continue;
-        }
-        let IssueRow { component, environment, issue } = row;
-        let data = json!({
-            "issue": issue.id,
-            "component": component,
-            "environment": environment,
-            "version": issue.last.version,
-            "code": issue.code,
-            "title": issue.title,
-            "file": issue.place.as_ref().map(|place| &place.file),
-            "line": issue.place.as_ref().map(|place| place.line),
-            "execution": issue.last.execution,
-            "count": issue.count,
-        });
-        let events = events.entry(tenant).or_default();
-        if events.len() < PUBLISHED_MAX {
-            events.push(platform_events::event(event_type, row.service(tenant).subject(), &data));
-        }
-    }
-    if events.is_empty() {
-        return Ok(());
-    }
-    let mut scope = store.host_write().await?;
-    for (tenant, events) in events {
-        scope.publish_events(tenant, &events, None).await?;
-    }
-    Ok(scope.commit().await?)
+    platform_events::publish_wanted(store, changed.iter().map(event_of).collect()).await
+}
+
+/// The event that an issue is new or back, and the tenant that it is for.
+fn event_of(changed: &ChangedIssue) -> (&TenantId, NewEvent) {
+    let ChangedIssue { tenant, row, transition } = changed;
+    let event_type = match transition {
+        Transition::Appeared | Transition::Unignored => "issue.new",
+        Transition::Regressed => "issue.regressed",
+    };
+    let IssueRow { component, environment, issue } = row;
+    let data = json!({
+        "issue": issue.id,
+        "component": component,
+        "environment": environment,
+        "version": issue.last.version,
+        "code": issue.code,
+        "title": issue.title,
+        "file": issue.place.as_ref().map(|place| &place.file),
+        "line": issue.place.as_ref().map(|place| place.line),
+        "execution": issue.last.execution,
+        "count": issue.count,
+    });
+    (tenant, platform_events::event(event_type, row.service(tenant).subject(), &data))
 }
 
 #[cfg(test)]

@@ -58,7 +58,10 @@ mod session;
 mod spans;
 mod tenancy;
 #[cfg(test)]
+mod test_records;
+#[cfg(test)]
 mod test_store;
+mod ticks;
 mod traces;
 mod trigger_admin;
 mod trigger_runs;

@@ -4,6 +4,7 @@
 use crate::platform::{Inner, Platform};
 use crate::recorder;
 use crate::serving::{CircuitKind, RolloutTransition, gateway_now, proof_file};
+use crate::ticks::PlatformTicks;
 use elias_api::{Actor, Code};
 use elias_delivery::clock::Now;
 use elias_delivery::supervision::BreakerState;
@@ -11,7 +12,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
 
 /// How often rollouts and what is loaded are looked at, and the store is asked whether something has changed.
 const TICK: Duration = Duration::from_secs(1);
@@ -32,8 +33,8 @@ const SWEPT_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Starts the work; it ends with the platform.
 pub(crate) fn start(platform: &Platform, transitions: mpsc::UnboundedReceiver<RolloutTransition>) {
     tokio::spawn(persist_transitions(Arc::downgrade(&platform.inner), transitions));
-    tokio::spawn(tick(Arc::downgrade(&platform.inner)));
-    tokio::spawn(store_telemetry(Arc::downgrade(&platform.inner)));
+    tokio::spawn(tick(PlatformTicks::new(platform, TICK)));
+    tokio::spawn(store_telemetry(PlatformTicks::new(platform, TICK)));
 }
 
 /// Stores the transitions of rollouts in their order.
@@ -51,16 +52,12 @@ async fn persist_transitions(platform: Weak<Inner>, mut transitions: mpsc::Unbou
     }
 }
 
-async fn tick(platform: Weak<Inner>) {
-    let mut ticks = interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+async fn tick(mut ticks: PlatformTicks) {
     let mut seen = None;
     let mut swept = Now::from_unix_ms(0);
     let mut unshared = None;
     for count in 0_u64.. {
-        ticks.tick().await;
-        let Some(inner) = platform.upgrade() else { return };
-        let platform = Platform::of(inner);
+        let Some(platform) = ticks.next().await else { return };
         look_at_rollouts(&platform).await;
         if let Err(error) = follow(&platform, &mut seen).await {
             tracing::warn!(%error, "the store is unavailable; serving the last known versions");
@@ -96,13 +93,10 @@ async fn tick(platform: Weak<Inner>) {
 
 /// Tells the store what this host has measured and counted. Beside [`tick`], which does not wait for it: a store that
 /// is away takes seconds to say so.
-async fn store_telemetry(platform: Weak<Inner>) {
-    let mut ticks = interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+async fn store_telemetry(mut ticks: PlatformTicks) {
     for count in 0_u64.. {
-        ticks.tick().await;
-        let Some(inner) = platform.upgrade() else { return };
-        if let Err(error) = store_telemetry_at(&Platform::of(inner), count).await {
+        let Some(platform) = ticks.next().await else { return };
+        if let Err(error) = store_telemetry_at(&platform, count).await {
             tracing::warn!(%error, "metrics and usage cannot be stored; retrying");
         }
     }

@@ -236,8 +236,8 @@ impl Recorder {
     }
 }
 
-/// Writes what is recorded, and tells of it. It shares counts with the recorder, and not the channel's sender: with that
-/// the channel would never end.
+/// Writes what is recorded, and tells of it. It shares counts with the recorder, and not the channel's sender: with
+/// that the channel would never end.
 struct Writer {
     store: Store,
     telling: Telling,
@@ -396,10 +396,8 @@ async fn tell(store: &Store, batch: &[ExecutionRecord]) -> elias_api::Result<()>
         if is_run(record) && !record.source.starts_with("schedule ") {
             continue;
         }
-        let (tenant, component) = (record.tenant.clone(), record.component.clone());
-        let service = ServiceId { tenant, component, environment: record.environment };
         let of_tenant = ended.entry(&record.tenant).or_default();
-        of_tenant.entry((service, event_type)).or_insert((record, 0)).1 += 1;
+        of_tenant.entry((record.service(), event_type)).or_insert((record, 0)).1 += 1;
     }
     for (tenant, ended) in ended.into_iter().take(TENANTS_TOLD) {
         let subscriptions = store.read(tenant).await?.subscriptions(&AllowedServices::All).await?;

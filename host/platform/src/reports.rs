@@ -13,7 +13,6 @@ use elias_telemetry::issue::{Group, Place};
 use elias_telemetry::sentry::{FailureReport, SentryTarget, SourceContext};
 use futures::future::BoxFuture;
 use moka::sync::Cache;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -200,9 +199,7 @@ impl Reports {
 impl Destination {
     /// Takes a failure into the queue; false if there is no room.
     fn take(&self, record: &ExecutionRecord) -> bool {
-        let lines = record.lines.as_ref().and_then(Value::as_array);
-        let text = |line: &Value| line.get(1).and_then(Value::as_str).map_or(0, str::len);
-        let of_lines: usize = lines.into_iter().flatten().map(text).sum();
+        let of_lines: usize = record.log_lines().map(|(_, message)| message.len()).sum();
         let bytes = record.error.as_ref().map_or(0, String::len) + of_lines + record.source.len();
         // The recorder is the only one that adds.
         if self.waiting_bytes.load(Ordering::Relaxed).saturating_add(bytes) > WAITING_BYTES_MAX {
@@ -279,10 +276,8 @@ impl Task {
 
     async fn envelope(&self, record: &ExecutionRecord) -> Option<String> {
         let group = group_of(record);
-        let (tenant, component) = (record.tenant.clone(), record.component.clone());
-        let service = ServiceId { tenant, component, environment: record.environment };
+        let service = record.service();
         let context = self.source(&service, record.version, &group).await;
-        let lines = record.lines.as_ref().and_then(Value::as_array).into_iter().flatten();
         let report = FailureReport {
             service: &service,
             version: record.version,
@@ -292,7 +287,7 @@ impl Task {
             source: &record.source,
             error: record.error.as_deref(),
             trace: record.trace.as_deref(),
-            lines: lines.filter_map(|line| Some((line.get(0)?.as_str()?, line.get(1)?.as_str()?))).collect(),
+            lines: record.log_lines().collect(),
             group: &group,
             context: context.as_ref(),
         };

@@ -1,34 +1,28 @@
 //! Security events of a platform: the task that stores them, and the list of them.
 
 use crate::access::Permission;
-use crate::platform::{Inner, Platform};
+use crate::platform::Platform;
 use crate::serving::{QuotaDecision, QuotaKind};
 use crate::session::Session;
+use crate::ticks::PlatformTicks;
 use elias_api::{Code, Result, SecurityEvent, SecurityFilter, SecurityKind};
 use elias_names::TenantId;
 use elias_store::{SecurityEventQuery, SecurityEventRow};
 use elias_telemetry::security::{SecurityEventKey, SecurityEventKind};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval};
 
 /// How often what was gathered is stored.
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// Stores what was gathered as long as there is a platform.
 pub(crate) fn start(platform: &Platform) {
-    tokio::spawn(gather(Arc::downgrade(&platform.inner)));
+    tokio::spawn(gather(PlatformTicks::new(platform, FLUSH)));
 }
 
-async fn gather(platform: Weak<Inner>) {
-    let mut ticks = interval(FLUSH);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+async fn gather(mut ticks: PlatformTicks) {
     let mut rejected = HashMap::new();
-    loop {
-        ticks.tick().await;
-        let Some(inner) = platform.upgrade() else { return };
-        let platform = Platform::of(inner);
+    while let Some(platform) = ticks.next().await {
         platform.quota_events(&mut rejected);
         platform.update_reports();
         if let Err(error) = platform.store_security().await {

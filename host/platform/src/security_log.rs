@@ -4,11 +4,11 @@
 //! They are gathered in memory and stored by a task of their own, so that neither a request nor a component waits for
 //! the store, and an attack is some rows with counts.
 
-use crate::platform_events::{event, is_wanted};
+use crate::platform_events;
 use elias_api::{Actor, Code, ExecutionRecord, Result};
 use elias_contract::ErrorCode;
 use elias_names::{ServiceId, TenantId};
-use elias_store::{AuditNote, Store, now_ms};
+use elias_store::{AuditNote, NewEvent, Store, now_ms};
 use elias_telemetry::security::{OTHERS, PendingEvents, Repeats, SecurityEventKey, SecurityEventKind, SecurityEvents};
 use moka::sync::Cache;
 use parking_lot::Mutex;
@@ -34,8 +34,6 @@ const REMEMBERED: u64 = 100_000;
 /// new addresses takes no room from others.
 const WAITING_MAX: usize = 10_000;
 const WAITING_OF_TENANT_MAX: usize = 1_000;
-/// Events of one flush that are published for a tenant.
-const PUBLISHED_MAX: usize = 20;
 
 /// The codes of executions that reached a limit.
 const LIMITS: [ErrorCode; 7] = [
@@ -218,76 +216,43 @@ fn note_now(actor: Actor, action: &'static str, subject: String, after: Option<V
     AuditNote { id: ulid::Ulid::new().to_string(), at: now_ms(), actor, action, subject, after }
 }
 
-/// The events of a tenant that were not there yet.
-type NewEvents<'a> = (&'a TenantId, Vec<(&'a SecurityEventKey, &'a Repeats)>);
-
+/// Stores events, and publishes those that were not there yet. Repeats within the hour are not published: a handler
+/// that reaches a limit itself would otherwise have itself run again and again.
 async fn store_events(store: &Store, events: &PendingEvents) -> Result<()> {
     let mut scope = store.host_write().await?;
-    let mut new: Vec<NewEvents<'_>> = Vec::new();
+    let mut new = Vec::new();
     // By tenant and key, so in the same order on every host: none waits for another that waits for it.
     for (tenant, of_tenant) in events {
-        let mut of_tenant_new = Vec::new();
         for (key, repeats) in of_tenant {
             if scope.add_security_event(tenant, key, repeats).await? {
-                of_tenant_new.push((key, repeats));
+                new.push((tenant, event_of(key, repeats)));
             }
-        }
-        if !of_tenant_new.is_empty() {
-            new.push((tenant, of_tenant_new));
         }
     }
     scope.commit().await?;
-    if let Err(error) = publish(store, &new).await {
+    if let Err(error) = platform_events::publish_wanted(store, new).await {
         tracing::debug!(%error, "security events were not published");
     }
     Ok(())
 }
 
+fn event_of(key: &SecurityEventKey, repeats: &Repeats) -> NewEvent {
+    let data = json!({
+        "kind": key.kind.as_str(),
+        "actor": key.actor,
+        "address": key.address,
+        "component": key.service.as_ref().map(|(component, _)| component),
+        "environment": key.service.as_ref().map(|(_, environment)| environment),
+        "subject": key.subject,
+        "code": key.code,
+        "count": repeats.count,
+    });
+    platform_events::event(&format!("security.{}", key.kind.as_str()), key.subject.clone(), &data)
+}
+
 async fn store_notes(store: &Store, tenant: &TenantId, notes: &[AuditNote]) -> Result<()> {
     let mut scope = store.write(tenant).await?;
     scope.audit_notes(notes).await?;
-    Ok(scope.commit().await?)
-}
-
-/// Publishes events to the tenants that have a subscription to them. Repeats within the hour are not published: a
-/// handler that reaches a limit itself would otherwise have itself run again and again.
-async fn publish(store: &Store, new: &[NewEvents<'_>]) -> Result<()> {
-    if new.is_empty() {
-        return Ok(());
-    }
-    let active = store.host_read().await?.active_subscriptions().await?;
-    let mut wanted: Vec<(&TenantId, Vec<_>)> = Vec::new();
-    for (tenant, of_tenant) in new {
-        let tenant = *tenant;
-        let configs: Vec<&Value> =
-            active.iter().filter(|(owner, _)| owner == tenant).map(|(_, config)| config).collect();
-        let is_wanted = |event_type: &str| configs.iter().any(|config| is_wanted(config, event_type));
-        let published = of_tenant.iter().filter_map(|(key, repeats)| {
-            let event_type = format!("security.{}", key.kind.as_str());
-            let data = json!({
-                "kind": key.kind.as_str(),
-                "actor": key.actor,
-                "address": key.address,
-                "component": key.service.as_ref().map(|(component, _)| component),
-                "environment": key.service.as_ref().map(|(_, environment)| environment),
-                "subject": key.subject,
-                "code": key.code,
-                "count": repeats.count,
-            });
-            is_wanted(&event_type).then(|| event(&event_type, key.subject.clone(), &data))
-        });
-        let published: Vec<_> = published.take(PUBLISHED_MAX).collect();
-        if !published.is_empty() {
-            wanted.push((tenant, published));
-        }
-    }
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let mut scope = store.host_write().await?;
-    for (tenant, published) in wanted {
-        scope.publish_events(tenant, &published, None).await?;
-    }
     Ok(scope.commit().await?)
 }
 

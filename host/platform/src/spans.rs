@@ -1,13 +1,14 @@
 //! The spans of executions: which are kept, what of an execution is remembered for them, and to whom they are given.
 //!
-//! At the begin and the end of an execution only the decision is made and what was measured is moved; the spans are made
-//! where records are written, off the request's path.
+//! At the begin and the end of an execution only the decision is made and what was measured is moved; the spans are
+//! made where records are written, off the request's path.
 
+use crate::serving::ExecutionOutcome;
 use elias_api::{ExecutionRecord, ExecutionTrace, Span as ApiSpan};
 use elias_host::{TimedCall, Timeline};
 use elias_names::TenantId;
 use elias_telemetry::otlp::ExecutionLogs;
-use elias_telemetry::sampling::{SampleRate, TraceBounds};
+use elias_telemetry::sampling::{SampleRate, TraceBounds, TraceUse};
 use elias_telemetry::span::{
     Attribute, AttributeValue, Call, ExecutionSpans, RequestSpan, SpanId, SpanKind, SpanResource, TraceContext,
     TracedExecution,
@@ -77,8 +78,8 @@ pub struct ExportCounts {
 
 /// The settings by which executions are sampled, read once.
 pub(crate) struct Sampling {
-    pub(crate) rate: SampleRate,
-    pub(crate) slow: Duration,
+    rate: SampleRate,
+    slow: Duration,
     pub(crate) bounds: TraceBounds,
 }
 
@@ -86,6 +87,31 @@ impl Sampling {
     pub(crate) fn new(config: &TraceConfig) -> Self {
         let (rate, slow) = (SampleRate::new(config.sample_rate), Duration::from_millis(config.slow_ms));
         Self { rate, slow, bounds: config.bounds }
+    }
+
+    /// Whether the spans of an execution of a tenant that begins are kept, however it ends.
+    pub(crate) fn keeps_from_start(
+        &self,
+        used: &TraceUse,
+        context: &TraceContext,
+        from_outside: bool,
+        now_ms: u64,
+    ) -> bool {
+        used.keeps_from_start(context, from_outside, self.rate, &self.bounds, now_ms)
+    }
+
+    /// Whether the spans of an execution of a tenant that ended are kept: it was chosen at its beginning, or it failed
+    /// or was slow.
+    pub(crate) fn keeps_at_end(
+        &self,
+        used: &TraceUse,
+        context: &TraceContext,
+        ended: ExecutionOutcome,
+        duration: Duration,
+        now_ms: u64,
+    ) -> bool {
+        let is_special = || ended == ExecutionOutcome::Failed || duration >= self.slow;
+        context.sampled || (is_special() && used.keeps_at_end(&self.bounds, now_ms))
     }
 }
 
@@ -141,7 +167,8 @@ pub(crate) fn unix_us(instant: Instant) -> u64 {
     microseconds(now.saturating_sub(instant.elapsed()))
 }
 
-fn microseconds(duration: Duration) -> u64 {
+/// The microseconds of a duration.
+pub(crate) fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
@@ -243,8 +270,8 @@ fn text(name: &'static str, value: String) -> Attribute {
 
 /// The log lines of an execution; none if it has none.
 pub(crate) fn logs(record: &ExecutionRecord, link: Option<&TraceLink>, host: &str) -> Option<ExecutionLogs> {
-    let line = |line: &Value| Some((line.get(0)?.as_str()?.to_ascii_uppercase(), line.get(1)?.as_str()?.to_owned()));
-    let lines: Vec<_> = record.lines.as_ref()?.as_array()?.iter().filter_map(line).collect();
+    let lines: Vec<_> =
+        record.log_lines().map(|(level, message)| (level.to_ascii_uppercase(), message.to_owned())).collect();
     let start_us = u64::try_from(record.started_at).unwrap_or(0).saturating_mul(1_000);
     let context = link.map(|link| (link.context.trace, link.context.span));
     let (execution, resource) = (record.id.clone(), resource(record, host));
@@ -291,30 +318,15 @@ fn api_span(span: &elias_telemetry::span::Span) -> ApiSpan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use elias_names::Environment;
+    use crate::test_records::completed;
     use serde_json::json;
 
     fn record() -> ExecutionRecord {
         ExecutionRecord {
-            tenant: "acme".parse().expect("a name"),
-            id: "01JZ8Q4M3V5T6N7P8R9S0A1B2C".to_owned(),
-            component: "shop".parse().expect("a name"),
-            environment: Environment::Production,
-            version: 3,
             source: "GET /cart/42".to_owned(),
-            run: None,
-            trace: None,
             started_at: 5,
-            duration_us: 100,
-            fuel: 7,
-            memory_bytes: 9,
-            host_calls: Vec::new(),
-            flags: std::collections::BTreeMap::new(),
-            status: 200,
-            outcome: "completed".to_owned(),
-            code: None,
-            error: None,
             lines: Some(json!([["info", "a line"], ["warn"], 5])),
+            ..completed()
         }
     }
 

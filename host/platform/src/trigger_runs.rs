@@ -186,16 +186,8 @@ async fn execute(platform: &Inner, mut run: Run) -> RunEnd {
         Ok(outcome) => (0, None, Some(&outcome.execution)),
         Err(error) => (error.code().status(), Some(describe(error)), error.execution()),
     };
-    guard.end(RequestOutcome {
-        method: kind,
-        path: &name,
-        received: None,
-        status,
-        sent_bytes: 0,
-        received_bytes: 0,
-        execution,
-        error,
-    });
+    let ended = RequestOutcome { method: kind, path: &name, status, execution, error, ..RequestOutcome::default() };
+    guard.end(ended);
     RunEnd { ending, version }
 }
 

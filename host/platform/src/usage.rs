@@ -3,8 +3,9 @@
 
 use crate::access::Permission;
 use crate::config::UsageWebhook;
-use crate::platform::{Inner, Platform};
+use crate::platform::Platform;
 use crate::session::Session;
+use crate::ticks::PlatformTicks;
 use crate::usage_journal::CountedUsage;
 use crate::webhook_sender::{WebhookSender, WebhookTarget};
 use elias_api::{Code, Error, Result, UsageFilter, UsageRecord};
@@ -16,9 +17,9 @@ use elias_triggers::webhook_delivery::WebhookRequest;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::Instant;
 
 /// How long after its end an hour is closed, in milliseconds: hosts that run have told the store by then.
 const CLOSED_AFTER_MS: u64 = 120_000;
@@ -229,20 +230,16 @@ async fn tell_notices(
 pub(crate) fn start(platform: &Platform) {
     let config = platform.config();
     if let (Some(webhook), Some(sender)) = (config.usage_webhook.clone(), config.webhooks.clone()) {
-        tokio::spawn(tell(Arc::downgrade(&platform.inner), webhook, sender));
+        tokio::spawn(tell(PlatformTicks::new(platform, TELL_EVERY), webhook, sender));
     }
 }
 
-async fn tell(platform: Weak<Inner>, webhook: UsageWebhook, sender: Arc<dyn WebhookSender>) {
-    let mut ticks = interval(TELL_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+async fn tell(mut ticks: PlatformTicks, webhook: UsageWebhook, sender: Arc<dyn WebhookSender>) {
     let mut all_at = Instant::now();
-    loop {
-        ticks.tick().await;
-        let Some(inner) = platform.upgrade() else { return };
+    while let Some(platform) = ticks.next().await {
         let is_all = Instant::now() >= all_at;
         let back_ms = if is_all { TOLD_MS } else { RECENT_MS };
-        match Platform::of(inner).tell_usage(&webhook, &*sender, back_ms).await {
+        match platform.tell_usage(&webhook, &*sender, back_ms).await {
             Ok(true) if is_all => all_at = Instant::now() + TELL_ALL_EVERY,
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "the webhook for billing was not told the usage; retrying"),

@@ -99,7 +99,10 @@ impl UsageJournal {
         }
         let page = Page::create(&folder, source, slots).or_else(|error| {
             // Serving comes first.
-            tracing::error!(%error, "usage is counted in memory alone, and ends with the process where the store is not told");
+            tracing::error!(
+                %error,
+                "usage is counted in memory alone, and ends with the process where the store is not told"
+            );
             Page::in_memory(slots)
         })?;
         let free = Mutex::new((0..page.slots()).rev().collect());

@@ -2,7 +2,7 @@
 //! so neither a full concurrency limit nor an open circuit delays it.
 
 use crate::serving::{CircuitKind, EndedExecution, ExecutionOutcome, Service, Serving, State};
-use crate::spans::{ExecutionTiming, TraceLink, unix_us};
+use crate::spans::{ExecutionTiming, TraceLink, microseconds, unix_us};
 use crate::triggers::{RunEnd, WebhookDelivery, child_traceparent, registration};
 use crate::webhook_sender::{WebhookSender, WebhookTarget};
 use elias_api::{Code, Error, ExecutionRecord, RecordedRun, Result, VersionSettings};
@@ -147,9 +147,8 @@ fn sign(
 /// The place of a delivery in the trace of what published its event.
 fn link(serving: &Serving, state: &State, cause: Option<&str>) -> Option<TraceLink> {
     let mut context = TraceContext::parse(&child_traceparent(cause))?;
-    let (sampling, now_ms) = (serving.recorder.sampling(), serving.clock.now().unix_ms());
-    let used = &state.tenant.traces;
-    context.sampled = used.keeps_from_start(&context, false, sampling.rate, &sampling.bounds, now_ms);
+    let (used, now_ms) = (&state.tenant.traces, serving.clock.now().unix_ms());
+    context.sampled = serving.recorder.sampling().keeps_from_start(used, &context, false, now_ms);
     let parent = cause.and_then(TraceContext::parse).map(|parent| parent.span);
     Some(TraceLink { context, parent, caller: None, kind: SpanKind::Client })
 }
@@ -189,7 +188,7 @@ impl EndedDelivery<'_> {
         let runs_per_second = serving.recorder.runs_per_second();
         let is_taken = is_special || self.service.sampler.should_record_run(runs_per_second, now_ms);
         let ServiceId { tenant, component, environment } = self.service.id.clone();
-        let duration_us = u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX);
+        let duration_us = microseconds(self.duration);
         let record = ExecutionRecord {
             tenant,
             id: ulid::Ulid::new().to_string(),
@@ -212,9 +211,8 @@ impl EndedDelivery<'_> {
             lines: None,
         };
         let timing = self.link.filter(|link| {
-            let sampling = serving.recorder.sampling();
-            let is_special = outcome == ExecutionOutcome::Failed || self.duration >= sampling.slow;
-            link.context.sampled || (is_special && self.state.tenant.traces.keeps_at_end(&sampling.bounds, now_ms))
+            let (sampling, used) = (serving.recorder.sampling(), &self.state.tenant.traces);
+            sampling.keeps_at_end(used, &link.context, outcome, self.duration, now_ms)
         });
         let timing = timing.map(|link| {
             let (queued, start_us) = (Duration::ZERO, unix_us(self.started));

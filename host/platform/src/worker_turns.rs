@@ -364,16 +364,9 @@ impl ReleaseWorker {
             Err(error) => (status(error), Some(describe(error)), error.execution()),
         };
         self.spend(serving, execution.map_or(0, |execution| execution.fuel));
-        guard.end(RequestOutcome {
-            method: WORKER,
-            path: &name,
-            received: None,
-            status,
-            sent_bytes: 0,
-            received_bytes: 0,
-            execution,
-            error,
-        });
+        let ended =
+            RequestOutcome { method: WORKER, path: &name, status, execution, error, ..RequestOutcome::default() };
+        guard.end(ended);
         match outcome {
             Ok(TurnOutcome { result, .. }) => Ok(result),
             Err(error) => {

@@ -138,7 +138,7 @@ impl Oidc {
     /// (OpenID Connect Core 1.0, 3.1.3.7).
     pub(super) fn user_of_id_token(&self, token: &str, client: &OidcClient, nonce: &str) -> Result<User, Denial> {
         let deny = |reason: &str| Err(Denial { reason: reason.to_owned(), error: None });
-        let Some(verifier) = &self.id_tokens else { return deny("there is no client") };
+        let Some(verifier) = &self.id_tokens else { return deny("no client for browsers is configured") };
         let identity = self.verified(verifier, token)?;
         let claim = |name: &str| identity.claims.get(name).and_then(Value::as_str);
         if claim("azp").is_some_and(|party| party != client.id) {

@@ -334,7 +334,11 @@ fn checked_code<'a>(
     if let Some(error) = &answer.error {
         return Err(format!("the provider refuses: {}", plain(error)));
     }
-    answer.code.as_deref().filter(|code| code.len() <= CODE_BYTES_MAX).ok_or_else(|| "there is no code".to_owned())
+    answer
+        .code
+        .as_deref()
+        .filter(|code| code.len() <= CODE_BYTES_MAX)
+        .ok_or_else(|| "the answer has no code".to_owned())
 }
 
 /// Exchanges a code for an ID token; why there is none.

@@ -10,17 +10,19 @@ use elias_telemetry::notification::{ATTEMPTS_MAX, Notification, ReceiverSettings
 use elias_triggers::queue::AttemptResult;
 use elias_triggers::webhook_delivery::WebhookRequest;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Notifications that a receiver gets in a row, before what is due is looked at again.
 const IN_A_ROW_MAX: u32 = 20;
 /// Notifications that are read at a time, of all receivers: their bodies are held in memory until they are sent.
 const READ_MAX: u32 = 2_000;
-/// Receivers that are sent to at a time.
+/// Receivers that are sent to at a time, of all tenants and of one: a tenant with many that are slow leaves slots to
+/// others.
 const CONCURRENT_MAX: usize = 64;
+const CONCURRENT_OF_TENANT_MAX: usize = 8;
 /// Characters of an error that are kept.
 const ERROR_CHARS_MAX: usize = 500;
 
@@ -38,11 +40,14 @@ enum Attempt {
 pub(super) struct Deliveries {
     busy: Arc<Mutex<BTreeSet<(TenantId, ReceiverName)>>>,
     slots: Arc<Semaphore>,
+    /// The slots of the tenants with receivers that are being sent to.
+    of_tenants: Arc<Mutex<HashMap<TenantId, Arc<Semaphore>>>>,
 }
 
 impl Default for Deliveries {
     fn default() -> Self {
-        Self { busy: Arc::default(), slots: Arc::new(Semaphore::new(CONCURRENT_MAX)) }
+        let slots = Arc::new(Semaphore::new(CONCURRENT_MAX));
+        Self { busy: Arc::default(), slots, of_tenants: Arc::default() }
     }
 }
 
@@ -68,6 +73,20 @@ impl Deliveries {
     fn claim(&self, before: &BTreeSet<(TenantId, ReceiverName)>, key: (TenantId, ReceiverName)) -> Option<Busy> {
         let is_free = !before.contains(&key) && self.busy.lock().insert(key.clone());
         is_free.then(|| Busy { deliveries: self.clone(), key })
+    }
+
+    /// Waits for a slot of the tenant's, and then for one of all; they are free again when both are dropped.
+    async fn acquire(&self, tenant: &TenantId) -> Option<[OwnedSemaphorePermit; 2]> {
+        let of_tenant = {
+            let mut of_tenants = self.of_tenants.lock();
+            // One count is the map's own; who has a slot or waits for it has another.
+            of_tenants.retain(|_, slots| Arc::strong_count(slots) > 1);
+            let new = || Arc::new(Semaphore::new(CONCURRENT_OF_TENANT_MAX));
+            Arc::clone(of_tenants.entry(tenant.clone()).or_insert_with(new))
+        };
+        let of_tenant = of_tenant.acquire_owned().await.ok()?;
+        let of_all = Arc::clone(&self.slots).acquire_owned().await.ok()?;
+        Some([of_tenant, of_all])
     }
 
     /// Begins to send what is due. One that hangs delays no other receiver, and not the next evaluation.
@@ -124,7 +143,7 @@ async fn postpone(platform: &Platform, due: &[DueNotification], until_ms: i64) -
 
 /// Sends notifications to a receiver one after the other, until one fails.
 async fn send_all(platform: Weak<Inner>, mut receiver: StoredReceiver, due: Vec<DueNotification>, busy: Busy) {
-    let Ok(_slot) = Arc::clone(&busy.deliveries.slots).acquire_owned().await else { return };
+    let Some(_slots) = busy.deliveries.acquire(&receiver.tenant).await else { return };
     for due in due {
         let Some(inner) = platform.upgrade() else { return };
         let platform = Platform::of(inner);
@@ -267,6 +286,27 @@ impl Platform {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt;
+
+    #[tokio::test]
+    async fn a_tenant_with_many_slow_receivers_leaves_slots_to_others() {
+        let deliveries = Deliveries::default();
+        let [acme, other] = ["acme", "other"].map(|name| name.parse::<TenantId>().expect("a name"));
+        let mut held = Vec::new();
+        for _ in 0..CONCURRENT_OF_TENANT_MAX {
+            held.push(deliveries.acquire(&acme).now_or_never().flatten().expect("a slot"));
+        }
+        let mut next = Box::pin(deliveries.acquire(&acme));
+        assert!(next.as_mut().now_or_never().is_none(), "it waits for one of its own");
+        let of_other = deliveries.acquire(&other).now_or_never().flatten();
+        assert!(of_other.is_some(), "another tenant has its own");
+        drop(held.pop());
+        assert!(next.now_or_never().flatten().is_some(), "its turn");
+        drop((held, of_other));
+        assert_eq!(deliveries.slots.available_permits(), CONCURRENT_MAX);
+        let last = deliveries.acquire(&other).now_or_never().flatten();
+        assert_eq!((last.is_some(), deliveries.of_tenants.lock().len()), (true, 1), "who sends nothing is forgotten");
+    }
 
     #[test]
     fn what_was_read_while_a_receiver_was_sent_to_is_not_sent_again() {

@@ -6,8 +6,9 @@ use super::delivery::Deliveries;
 use super::evaluation::{AddressedNotification, EvaluationChanges, TenantAlerts, evaluate};
 use super::logs::{LogSearch, SEARCH_TIME_MAX};
 use super::readings::StoredReadings;
-use crate::platform::{Inner, Platform};
+use crate::platform::Platform;
 use crate::platform_events;
+use crate::ticks::PlatformTicks;
 use crate::triggers::{FAILING_RUNS, LATE};
 use elias_api::Result;
 use elias_names::{ReceiverName, TenantId};
@@ -15,9 +16,7 @@ use elias_store::{HostScope, Lease, NewNotification, TargetFilter};
 use elias_telemetry::alert::{BASELINE_MS, HostPoint, POINT_INTERVAL_MS, PointWindow, built_in_rules};
 use elias_telemetry::notification::ReceiverKind;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-use tokio::time::{MissedTickBehavior, interval};
 
 /// The lease of the host that evaluates.
 const LEASE: &str = "alerts";
@@ -35,7 +34,8 @@ const WAITING_MAX: u32 = 1_000;
 
 /// Starts the task; it ends with the platform.
 pub(crate) fn start(platform: &Platform) {
-    tokio::spawn(run(Arc::downgrade(&platform.inner)));
+    let every = Duration::from_millis(POINT_INTERVAL_MS.unsigned_abs());
+    tokio::spawn(run(PlatformTicks::new(platform, every)));
 }
 
 impl Platform {
@@ -54,14 +54,10 @@ impl Platform {
     }
 }
 
-async fn run(platform: Weak<Inner>) {
-    let mut ticks = interval(Duration::from_millis(POINT_INTERVAL_MS.unsigned_abs()));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+async fn run(mut ticks: PlatformTicks) {
     let mut evaluator = Evaluator::new();
-    loop {
-        ticks.tick().await;
-        let Some(inner) = platform.upgrade() else { return };
-        if let Err(error) = evaluator.tick(&Platform::of(inner)).await {
+    while let Some(platform) = ticks.next().await {
+        if let Err(error) = evaluator.tick(&platform).await {
             // Everything is there for the next time.
             tracing::warn!(%error, "alert rules cannot be evaluated; retrying");
         }

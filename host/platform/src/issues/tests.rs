@@ -1,8 +1,8 @@
 //! Failures become issues in the store, on SQLite and on PostgreSQL.
 
 use super::*;
+use crate::test_records::failed;
 use crate::test_store::{create_tenant, postgres, sqlite};
-use elias_names::Environment;
 use elias_store::{AllowedServices, IssueQuery};
 use elias_telemetry::issue::Status;
 
@@ -11,27 +11,8 @@ fn acme() -> TenantId {
 }
 
 fn failure(number: usize, version: u32, error: &str) -> ExecutionRecord {
-    ExecutionRecord {
-        tenant: acme(),
-        id: format!("{number:026}"),
-        component: "shop".parse().expect("a name"),
-        environment: Environment::Production,
-        version,
-        source: "GET /".to_owned(),
-        run: None,
-        trace: None,
-        started_at: 1_000 + i64::try_from(number).expect("small"),
-        duration_us: 1,
-        fuel: 1,
-        memory_bytes: 1,
-        host_calls: Vec::new(),
-        flags: [].into(),
-        status: 500,
-        outcome: "failed".to_owned(),
-        code: Some("exception".to_owned()),
-        error: Some(error.to_owned()),
-        lines: None,
-    }
+    let started_at = 1_000 + i64::try_from(number).expect("small");
+    ExecutionRecord { id: format!("{number:026}"), version, started_at, ..failed(error) }
 }
 
 /// Records a batch as the recorder does.

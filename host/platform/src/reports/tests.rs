@@ -1,7 +1,7 @@
 //! What is sent to a server and what is lost, counted to the unit.
 
 use super::*;
-use elias_names::Environment;
+use crate::test_records::failed;
 use futures::FutureExt;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -42,30 +42,6 @@ fn acme() -> TenantId {
     "acme".parse().expect("a name")
 }
 
-fn failure(error: &str) -> ExecutionRecord {
-    ExecutionRecord {
-        tenant: acme(),
-        id: ulid::Ulid::new().to_string(),
-        component: "shop".parse().expect("a name"),
-        environment: Environment::Production,
-        version: 1,
-        source: "GET /".to_owned(),
-        run: None,
-        trace: None,
-        started_at: 1_000,
-        duration_us: 1,
-        fuel: 1,
-        memory_bytes: 1,
-        host_calls: Vec::new(),
-        flags: [].into(),
-        status: 500,
-        outcome: "failed".to_owned(),
-        code: Some("exception".to_owned()),
-        error: Some(error.to_owned()),
-        lines: None,
-    }
-}
-
 fn reports(server: &Arc<Server>, dsn: Option<&str>) -> Reports {
     let mut config = PlatformConfig::new("unused");
     config.envelopes = Some(Arc::clone(server) as _);
@@ -92,15 +68,15 @@ async fn failures_reach_the_server_of_the_host_and_that_of_the_tenant() {
     let server = Server::new(&[], 100);
     let reports = reports(&server, Some(DSN));
     reports.update(&BTreeMap::from([(acme(), ("https://key@errors.acme.example/2".to_owned(), false))]));
-    let completed = ExecutionRecord { outcome: "completed".into(), ..failure("") };
-    reports.offer(&[failure("Error: a"), completed]);
+    let completed = ExecutionRecord { outcome: "completed".into(), ..failed("") };
+    reports.offer(&[failed("Error: a"), completed]);
     assert_eq!(counted(&reports, 2).await, (2, 0));
     let mut got = server.got.lock().clone();
     got.sort();
     let of_tenant = "https://errors.acme.example/api/2/envelope/";
     assert_eq!(got, [(of_tenant.to_owned(), false), (URL.to_owned(), true)]);
     reports.update(&BTreeMap::new());
-    reports.offer(&[failure("Error: a")]);
+    reports.offer(&[failed("Error: a")]);
     assert_eq!(counted(&reports, 3).await, (3, 0), "the tenant has no server any more");
 }
 
@@ -108,7 +84,7 @@ async fn failures_reach_the_server_of_the_host_and_that_of_the_tenant() {
 async fn what_waits_is_bounded_and_losses_are_counted_to_the_unit() {
     let server = Server::new(&[], 0);
     let reports = reports(&server, Some(DSN));
-    let batch: Vec<_> = (0..1_000).map(|_| failure("Error: a")).collect();
+    let batch: Vec<_> = (0..1_000).map(|_| failed("Error: a")).collect();
     reports.offer(&batch);
     assert_eq!(reports.counts().lost(), 1_000 - WAITING_MAX as u64, "the server does not answer");
     server.answers.add_permits(1_000);
@@ -120,7 +96,7 @@ async fn bytes_that_wait_are_bounded() {
     let server = Server::new(&[], 0);
     let reports = reports(&server, Some(DSN));
     let large = "x".repeat(WAITING_BYTES_MAX / 4);
-    reports.offer(&[&large; 10].map(|error| failure(error)));
+    reports.offer(&[&large; 10].map(|error| failed(error)));
     assert_eq!(reports.counts().lost(), 7, "the fourth has the bytes of its source too");
 }
 
@@ -128,11 +104,11 @@ async fn bytes_that_wait_are_bounded() {
 async fn a_server_without_time_is_asked_again_and_one_that_refuses_is_not() {
     let server = Server::new(&[429, 503, 200, 400, 502, 502, 502], 100);
     let reports = reports(&server, Some(DSN));
-    reports.offer(&[failure("Error: a")]);
+    reports.offer(&[failed("Error: a")]);
     assert_eq!(counted(&reports, 1).await, (1, 0), "the third try");
-    reports.offer(&[failure("Error: b")]);
+    reports.offer(&[failed("Error: b")]);
     assert_eq!(counted(&reports, 2).await, (1, 1), "refused at once");
-    reports.offer(&[failure("Error: c")]);
+    reports.offer(&[failed("Error: c")]);
     assert_eq!(counted(&reports, 3).await, (1, 2), "three tries");
     assert_eq!(server.got.lock().len(), 7);
 }
@@ -143,7 +119,7 @@ async fn nothing_is_sent_to_a_server_that_was_removed() {
     let reports = reports(&server, None);
     let wanted = |dsn: &str| BTreeMap::from([(acme(), (dsn.to_owned(), false))]);
     reports.update(&wanted("https://key@errors.acme.example/2"));
-    reports.offer(&[failure("Error: a"), failure("Error: b"), failure("Error: c")]);
+    reports.offer(&[failed("Error: a"), failed("Error: b"), failed("Error: c")]);
     while server.got.lock().is_empty() {
         tokio::task::yield_now().await;
     }
@@ -151,7 +127,7 @@ async fn nothing_is_sent_to_a_server_that_was_removed() {
     reports.update(&wanted("https://key@errors.acme.example/3"));
     assert_eq!(counted(&reports, 3).await, (0, 3));
     assert_eq!(server.got.lock().len(), 1);
-    reports.offer(&[failure("Error: d")]);
+    reports.offer(&[failed("Error: d")]);
     assert_eq!(counted(&reports, 4).await, (1, 3), "the new server gets what comes now");
 }
 

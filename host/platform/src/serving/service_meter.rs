@@ -2,6 +2,7 @@
 
 use super::meter::{ExecutionOutcome, IdempotencyOutcome, TOLD_APART_MAX};
 use super::release::CircuitKind;
+use crate::spans::microseconds;
 use elias_names::{ServiceId, TenantId};
 use elias_telemetry::series::{BUCKETS, LATENCY_ENDS_US, Latencies, Point};
 use parking_lot::Mutex;
@@ -182,10 +183,6 @@ impl ServiceMeter {
     pub(crate) fn left_out(&self) -> u64 {
         self.left_out.load(Ordering::Relaxed)
     }
-}
-
-fn microseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The counters of all services.

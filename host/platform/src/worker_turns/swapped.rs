@@ -1,5 +1,5 @@
-//! Workers of a release whose heaps belong to another version: they have the release's code, and run in the component of
-//! that version, whose image their heaps are the difference to.
+//! Workers of a release whose heaps belong to another version: they have the release's code, and run in the component
+//! of that version, whose image their heaps are the difference to.
 
 use super::ReleaseWorkers;
 use crate::workers::HeapVersion;

@@ -42,8 +42,8 @@ impl HeapVersions {
 }
 
 /// The event about a worker whose heap belonged to the version `before` and was committed in another one, by its type
-/// and data: it has begun, has gone on in that version, with its heap or without, or has gone back to it. `restored` is the turn that it went
-/// back to then, and the number of turns that are lost.
+/// and data: it has begun, has gone on in that version, with its heap or without, or has gone back to it. `restored` is
+/// the turn that it went back to then, and the number of turns that are lost.
 pub(super) fn event_of(
     WorkerKey { class, name }: &WorkerKey,
     before: Option<&HeapVersion>,

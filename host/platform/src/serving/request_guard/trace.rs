@@ -1,6 +1,7 @@
 //! The place of an execution in its trace, and what its spans are made of.
 
-use super::{RequestGuard, RequestOutcome, SOURCE_BYTES_MAX, cut};
+use super::ending::{SOURCE_BYTES_MAX, cut};
+use super::{RequestGuard, RequestOutcome};
 use crate::serving::meter::ExecutionOutcome;
 use crate::spans::{ExecutionTiming, RequestTiming, TraceLink, new_span, unix_us};
 use elias_capabilities::Cause;
@@ -11,8 +12,8 @@ use http::{HeaderName, HeaderValue, Request};
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 impl RequestGuard {
-    /// Joins the trace of a request, by the `traceparent` that the server has set, as a span of its own; gives the cause
-    /// of what the execution does.
+    /// Joins the trace of a request, by the `traceparent` that the server has set, as a span of its own; gives the
+    /// cause of what the execution does.
     pub(super) fn join_trace_of<B>(&mut self, request: &mut Request<B>) -> Cause {
         let traceparent = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
         let Some(parent) = traceparent.and_then(TraceContext::parse) else {
@@ -38,9 +39,9 @@ impl RequestGuard {
 
     /// Decides whether the spans of the execution are kept however it ends.
     fn decide(&mut self, mut link: TraceLink, from_outside: bool) -> TraceLink {
-        let (sampling, now_ms) = (self.recorder.sampling(), self.clock.now().unix_ms());
-        let (used, rate, bounds) = (&self.state.tenant.traces, sampling.rate, &sampling.bounds);
-        link.context.sampled = used.keeps_from_start(&link.context, from_outside, rate, bounds, now_ms);
+        let (used, now_ms) = (&self.state.tenant.traces, self.clock.now().unix_ms());
+        let sampling = self.recorder.sampling();
+        link.context.sampled = sampling.keeps_from_start(used, &link.context, from_outside, now_ms);
         self.running.keep_calls(link.kept_calls());
         self.link = Some(link);
         link
@@ -54,11 +55,9 @@ impl RequestGuard {
         now_ms: u64,
     ) -> Option<Box<ExecutionTiming>> {
         let (link, ran, sampling) = (self.link?, outcome.execution?, self.recorder.sampling());
-        if !link.context.sampled {
-            let is_special = ended == ExecutionOutcome::Failed || ran.duration >= sampling.slow;
-            if !is_special || !self.state.tenant.traces.keeps_at_end(&sampling.bounds, now_ms) {
-                return None;
-            }
+        let used = &self.state.tenant.traces;
+        if !sampling.keeps_at_end(used, &link.context, ended, ran.duration, now_ms) {
+            return None;
         }
         let request = outcome.received.map(|received| RequestTiming {
             start_us: unix_us(received),
@@ -70,7 +69,7 @@ impl RequestGuard {
         let (start_us, timeline) = (unix_us(ran.started), ran.timeline.clone());
         let endpoint = self.state.snapshot.target.tenant.otlp_endpoint.clone();
         let mut timing = ExecutionTiming { link, request, queued, start_us, timeline, endpoint };
-        if !self.state.tenant.traces.keeps_calls(timing.bytes(), &sampling.bounds, now_ms) {
+        if !used.keeps_calls(timing.bytes(), &sampling.bounds, now_ms) {
             timing.leave_out_calls();
         }
         Some(Box::new(timing))
