@@ -1,3 +1,4 @@
+import { roleValues } from "../api/schema";
 import { api, ifMatch, take, type Page, type Schemas } from "../lib/client";
 import { path } from "../lib/router.svelte";
 import { session } from "../lib/session.svelte";
@@ -13,9 +14,7 @@ type Organization = Schemas["Organization"];
 type Role = Schemas["RoleDefinition"];
 type Key = Schemas["SigningKeyEntry"];
 
-const ROLES = ["caller", "viewer", "developer", "operator", "admin"] as const;
-
-const roleChoices = () => ROLES.map((value) => ({ value, label: value }));
+const roleChoices = () => roleValues.map((value) => ({ value, label: value }));
 
 const since = (at: number | null | undefined): boolean => at !== null && at !== undefined;
 
@@ -73,7 +72,7 @@ export function tokens(tenant: string): List<Token> {
             kind: "text",
             value: "viewer",
             required: true,
-            hint: m.role_hint({ roles: ROLES.join(", ") }),
+            hint: m.role_hint({ roles: roleValues.join(", ") }),
           },
           { name: "days", label: m.days(), kind: "number", value: "90", required: true },
           { name: "components", label: m.components(), kind: "text", hint: m.token_components_hint() },
@@ -176,7 +175,7 @@ export function users(tenant: string): List<User> {
           { name: "id", label: m.id(), kind: "text", hint: m.user_id_hint() },
           { name: "name", label: m.name(), kind: "text", required: true },
           { name: "email", label: m.email(), kind: "text" },
-          { name: "role", label: m.role(), kind: "text", hint: m.role_hint({ roles: ROLES.join(", ") }) },
+          { name: "role", label: m.role(), kind: "text", hint: m.role_hint({ roles: roleValues.join(", ") }) },
           { name: "organization", label: m.organization(), kind: "text" },
         ],
         async run({ id, name = "", email, role, organization }) {
@@ -292,7 +291,7 @@ export function roles(tenant: string): List<Role> {
   };
   return {
     title: m.roles(),
-    intro: m.roles_intro({ roles: ROLES.join(", ") }),
+    intro: m.roles_intro({ roles: roleValues.join(", ") }),
     load: (after) =>
       take(api.GET("/v1/tenants/{tenant}/roles", { params: { path: { tenant }, query: given({ after }) } })),
     key: (row) => row.name,

@@ -1,3 +1,4 @@
+import { severityValues } from "../api/schema";
 import { address, all, api, ApiError, ifMatch, take, type Page, type Schemas } from "../lib/client";
 import { path } from "../lib/router.svelte";
 import { bytes, date, number } from "../lib/format";
@@ -228,8 +229,6 @@ export function quotas(tenant: string): DetailPage {
   };
 }
 
-const SEVERITIES = ["none", "low", "moderate", "high", "critical"] as const;
-
 function policyFacts(policy: Policy): Fact[] {
   return [
     { label: m.packages_allowed(), cell: policy.allow?.length ? tags(policy.allow) : text(m.all()) },
@@ -270,7 +269,7 @@ export function packages(tenant: string): DetailPage {
                 label: m.refuse_from(),
                 kind: "choice",
                 value: own.refuse ?? "none",
-                choices: SEVERITIES.map((value) => ({ value, label: value })),
+                choices: severityValues.map((value) => ({ value, label: value })),
               },
               {
                 name: "integrity",
@@ -325,7 +324,7 @@ export function packageReport(tenant: string, component: string, version: number
         label: m.why(),
         cell: (row): Cell => {
           const worst = [...row.vulnerabilities].sort(
-            (left, right) => SEVERITIES.indexOf(right.severity) - SEVERITIES.indexOf(left.severity),
+            (left, right) => severityValues.indexOf(right.severity) - severityValues.indexOf(left.severity),
           )[0];
           return text(worst === undefined ? "" : `${why("package", worst.severity)?.sentence ?? ""} ${worst.summary}`);
         },
