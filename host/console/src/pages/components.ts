@@ -1,4 +1,4 @@
-import { api, all, take, type Page, type Schemas } from "../lib/client";
+import { api, take, type Page, type Schemas } from "../lib/client";
 import { path } from "../lib/router.svelte";
 import { number } from "../lib/format";
 import { state } from "../lib/states";
@@ -113,16 +113,4 @@ export function components(tenant: string): List<Row> {
     empty: m.components_empty(),
     every: 10_000,
   };
-}
-
-/** The names of a tenant's components, for choices. */
-export async function componentNames(tenant: string): Promise<string[]> {
-  const list = await all((after) =>
-    take(
-      api.GET("/v1/tenants/{tenant}/components", {
-        params: { path: { tenant }, query: { limit: 1000, ...(after ? { after } : {}) } },
-      }),
-    ),
-  );
-  return list.map((component) => component.component);
 }

@@ -18,7 +18,7 @@ import {
   type List,
 } from "../kit/types";
 import { m } from "../lib/texts";
-import { ENVIRONMENTS, environmentChoices, environmentName, given, reasonField } from "./common";
+import { ENVIRONMENTS, environmentChoices, environmentName, given, reasonField, words } from "./common";
 import { packageReport } from "./platform";
 
 export type Service = Schemas["ServiceStatus"];
@@ -62,10 +62,7 @@ export function deployAction(
       reasonField(),
     ],
     async run({ version: wanted, environment: where = "production", canary = "", reason = "" }) {
-      const steps = canary
-        .split(/[\s,]+/)
-        .filter(Boolean)
-        .map(Number);
+      const steps = words(canary).map(Number);
       const target = { ...place, environment: where as Environment };
       await take(
         api.POST(`${BASE}/deployments`, {
