@@ -1,7 +1,7 @@
 import { severityValues } from "../api/schema";
 import { address, all, api, ApiError, ifMatch, take, type Page, type Schemas } from "../lib/client";
 import { path } from "../lib/router.svelte";
-import { bytes, date, number } from "../lib/format";
+import { date, number } from "../lib/format";
 import { state } from "../lib/states";
 import { why } from "../lib/why";
 import {
@@ -19,7 +19,7 @@ import {
   type List,
 } from "../kit/types";
 import { m } from "../lib/texts";
-import { given, sinceFilter, sinceTime, words } from "./common";
+import { amount, given, sinceFilter, sinceTime, words } from "./common";
 
 type Tenant = Schemas["Tenant"];
 type Settings = Schemas["TenantSettings"];
@@ -67,13 +67,8 @@ export function tenants(): List<Tenant> {
   };
 }
 
-const IN_BYTES = /bytes/;
-
 // 0 is no quota, but for those that have no such value.
-function quota(key: string, value: number): string {
-  if (value === 0) return m.no_quota();
-  return IN_BYTES.test(key) ? bytes(value) : number(value);
-}
+const quota = (key: string, value: number): string => (value === 0 ? m.no_quota() : amount(key, value));
 
 function numbers(quotas: Quotas): [string, number][] {
   return Object.entries(quotas).filter((entry): entry is [string, number] => typeof entry[1] === "number");
