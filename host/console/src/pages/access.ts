@@ -19,8 +19,8 @@ const roleChoices = () => roleValues.map((value) => ({ value, label: value }));
 const since = (at: number | null | undefined): boolean => at !== null && at !== undefined;
 
 function tokenState(token: Token): Cell {
-  if (since(token.revoked_at)) return { ...state("revoked"), why: why("access", "token-revoked") } as Cell;
-  if (token.expires_at < Date.now()) return { ...state("expired"), why: why("access", "token-expired") } as Cell;
+  if (since(token.revoked_at)) return { ...state("revoked"), why: why("access", "token-revoked") };
+  if (token.expires_at < Date.now()) return { ...state("expired"), why: why("access", "token-expired") };
   return state("good");
 }
 
@@ -102,8 +102,8 @@ function memberState(
   row: { deleted_at?: number | null; disabled_at?: number | null },
   kind: "user" | "organization",
 ): Cell {
-  if (since(row.deleted_at)) return { ...state("deleted"), why: why("access", `${kind}-deleted`) } as Cell;
-  if (since(row.disabled_at)) return { ...state("disabled"), why: why("access", `${kind}-disabled`) } as Cell;
+  if (since(row.deleted_at)) return { ...state("deleted"), why: why("access", `${kind}-deleted`) };
+  if (since(row.disabled_at)) return { ...state("disabled"), why: why("access", `${kind}-disabled`) };
   return state("good");
 }
 
@@ -361,7 +361,7 @@ export function keys(tenant: string): List<Key> {
       {
         label: m.state(),
         cell: (row) =>
-          since(row.revoked_at) ? ({ ...state("revoked"), why: why("access", "key-revoked") } as Cell) : state("good"),
+          since(row.revoked_at) ? { ...state("revoked"), why: why("access", "key-revoked") } : state("good"),
       },
       { label: m.key(), cell: (row) => mono(row.verifier) },
       { label: m.created(), wide: true, cell: (row) => time(row.created_at) },

@@ -21,7 +21,7 @@ const sum = (values: number[]): number => values.reduce((total, value) => total 
 function health(service: Schemas["ServiceStatus"] | undefined): Cell {
   if (service === undefined) return text("");
   if (service.stopped) return state("stopped", "service");
-  if (service.release.problem) return { ...state("failed"), why: undefined } as Cell;
+  if (service.release.problem) return state("failed");
   if (service.rollout !== null && service.rollout !== undefined && service.canary) return state("canary", "deployment");
   return state(service.release.health.state, "service", service.release.health.reason);
 }

@@ -370,7 +370,7 @@ export function health(): List<Schemas["Finding"]> {
       {
         label: m.state(),
         cell: (row) =>
-          row.good ? state("good") : ({ ...state("attention"), why: why("platform", "finding") } as Cell),
+          row.good ? state("good") : { ...state("attention"), why: why("platform", "finding") },
       },
       { label: m.detail(), cell: (row) => text(row.detail) },
     ],

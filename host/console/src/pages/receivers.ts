@@ -57,7 +57,7 @@ async function setReceiver(tenant: string, receiver: string, values: Values, rev
 }
 
 function receiverState(row: Receiver): Cell {
-  if (row.error) return { ...state("failed"), why: why("receiver", "failing", row.error) } as Cell;
+  if (row.error) return { ...state("failed"), why: why("receiver", "failing", row.error) };
   return row.delivered_at ? state("good") : state("unknown");
 }
 

@@ -39,7 +39,7 @@ function reasons(row: Status, context: Record<string, string>): (Reason | undefi
 }
 
 function condition(row: Status): Cell {
-  if (row.given_up) return { ...state("stopped"), why: why("worker-trouble", "given-up", row.given_up) } as Cell;
+  if (row.given_up) return { ...state("stopped"), why: why("worker-trouble", "given-up", row.given_up) };
   if (row.health === "unhealthy") return state("unhealthy", "worker-health", row.health_error);
   return state(row.condition, "worker");
 }
