@@ -158,6 +158,11 @@ test("two people who save the same draft get a merge", async ({ signedIn: page }
   await expect(page.getByRole("region", { name: "Why?" })).toContainText("Somebody else saved the draft");
   await expect(frame(page).locator(".view-lines").first()).toContainText("theirs");
   await expect(frame(page).locator(".view-lines").last()).toContainText("mine");
+  // What a button takes is what the editor has.
+  await page.getByRole("button", { name: "What was saved" }).click();
+  await expect(frame(page).locator(".view-lines").last()).toContainText("theirs");
+  await page.getByRole("button", { name: "Mine" }).click();
+  await expect(frame(page).locator(".view-lines").last()).toContainText("mine");
   await page.getByRole("button", { name: "Save the merge" }).click();
   await expect(problems(page)).toContainText("Nothing is wrong.");
   await elias("drafts", "pull", "shared", "merged");
