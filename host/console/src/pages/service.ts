@@ -169,7 +169,7 @@ export function serviceReasons(service: Service): (Reason | undefined)[] {
   ];
 }
 
-export const figures = (metrics: Schemas["VersionMetrics"]): Fact[] => [
+export const metricFacts = (metrics: Schemas["VersionMetrics"]): Fact[] => [
   { label: m.requests(), cell: text(number(metrics.requests)) },
   { label: m.failures(), cell: text(number(metrics.failures)) },
   {
@@ -199,7 +199,7 @@ export function serviceFacts(place: Place, service: Service): Fact[] {
     },
     { label: m.loaded(), cell: text(release.loaded ? m.yes() : m.no()) },
     { label: m.address(), cell: mono(service.url ?? service.host) },
-    ...figures(release.figures),
+    ...metricFacts(release.figures),
     { label: m.running(), cell: text(number(service.executions.length)) },
     { label: m.revision(), cell: text(service.revision) },
     { label: m.digest(), cell: mono(release.digest) },
