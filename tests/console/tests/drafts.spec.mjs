@@ -153,7 +153,8 @@ test("two people who save the same draft get a merge", async ({ signedIn: page }
   writeFileSync(join(others, "src/new.ts"), "export const added = 1;\n");
   await elias("drafts", "push", "others");
 
-  await write(page, GOOD.replace("written here", "mine"));
+  await write(page, GOOD.replace('new Response("written here")', '"mine"'));
+  await expect(problems(page)).toContainText("TS2322");
   await page.getByRole("button", { name: "Save and check" }).click();
   await expect(page.getByRole("region", { name: "Why?" })).toContainText("Somebody else saved the draft");
   await expect(frame(page).locator(".view-lines").first()).toContainText("theirs");
@@ -163,6 +164,8 @@ test("two people who save the same draft get a merge", async ({ signedIn: page }
   await expect(frame(page).locator(".view-lines").last()).toContainText("theirs");
   await page.getByRole("button", { name: "Mine" }).click();
   await expect(frame(page).locator(".view-lines").last()).toContainText("mine");
+  // Mended in the merge: what was wrong before it is not told of any more.
+  await write(page, GOOD.replace("written here", "mine"));
   await page.getByRole("button", { name: "Save the merge" }).click();
   await expect(problems(page)).toContainText("Nothing is wrong.");
   await elias("drafts", "pull", "shared", "merged");

@@ -67,6 +67,8 @@ export class Project {
     for (const [file, text] of Object.entries(files)) this.#put(file, text);
     this.#libraries();
     this.#markers = monaco.editor.onDidChangeMarkers(() => this.#tell());
+    // Files without a defect never change their markers: what was found in the files of before ends here.
+    this.#tell();
     editor.addCommand(monaco.KeyMod.CtrlCmd | monaco.KeyCode.KeyS, () => say({ type: "save" }));
   }
 
