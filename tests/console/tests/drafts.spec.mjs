@@ -123,7 +123,8 @@ test("files are added, renamed and deleted, and complete one another", async ({ 
   await write(page, "export const inCents = (euros: number): number => euros * 100;\n");
   await answer("Rename", "src/euro.ts");
   await files.getByRole("link", { name: /src\/index\.ts/ }).click();
-  await write(page, 'import { inCents } from "./euro.ts";\n\nexport default { fetch: () => new Response(inCents("1")) };\n');
+  const imported = 'import { inCents } from "./euro.ts";\n\n';
+  await write(page, `${imported}export default { fetch: () => new Response(inCents("1")) };\n`);
   // The types of the other file hold.
   await expect(problems(page)).toContainText("TS2345");
   await lines(page).click();
