@@ -36,5 +36,6 @@ export default defineConfig({
       ]),
     ),
   },
-  test: { include: ["test/**/*.test.ts"], environment: "node" },
+  // The deadlines tell what does not end, such as an expression that backtracks, from a machine that has other work.
+  test: { include: ["test/**/*.test.ts"], environment: "node", testTimeout: 60_000, hookTimeout: 60_000 },
 } as never);

@@ -1,26 +1,13 @@
 // What every test has: a browser page in which nothing may be refused by a policy and nothing may throw, the command
 // line, and requests to the services.
 import { test as base, expect } from "@playwright/test";
-import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { extname, join, resolve } from "node:path";
-import { promisify } from "node:util";
-
-const run = promisify(execFile);
-const programs = resolve(process.env.ELIAS_PROGRAMS ?? join(import.meta.dirname, "../../target/release"));
-const folder = () => process.env.CONSOLE_FOLDER;
+import * as platform from "./platform.mjs";
 
 /** Runs a command of the command line for the platform of the tests. */
-export async function elias(...args) {
-  const env = {
-    ...process.env,
-    HOME: join(folder(), "home"),
-    XDG_CONFIG_HOME: join(folder(), "home/.config"),
-    NO_COLOR: "1",
-  };
-  return (await run(join(programs, "elias"), args, { cwd: folder(), env })).stdout;
-}
+export const elias = (...args) => platform.elias(process.env.CONSOLE_FOLDER, args);
 
 /** The response of a command as JSON. */
 export const read = async (...args) => JSON.parse(await elias(...args, "--json"));

@@ -7,19 +7,25 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, "../..");
-const programs = resolve(process.env.ELIAS_PROGRAMS ?? join(root, "target/release"));
+export const program = join(resolve(process.env.ELIAS_PROGRAMS ?? join(root, "target/release")), "elias");
 
-/** Starts a platform; `elias(...)` runs a command for it. */
+/** The arguments of `spawn` for the shipped `elias`, with a home of its own in the folder. */
+export function command(folder, args, options = {}) {
+  const home = join(folder, "home");
+  const env = { ...process.env, HOME: home, XDG_CONFIG_HOME: join(home, ".config"), NO_COLOR: "1" };
+  return [program, args, { cwd: folder, env, ...options }];
+}
+
+/** Runs a command of the command line for the platform in the folder; gives what it prints. */
+export const elias = async (folder, args, options) => (await run(...command(folder, args, options))).stdout;
+
+/** Starts a platform. */
 export async function start() {
   const folder = mkdtempSync(join(tmpdir(), "elias-console-"));
-  const home = join(folder, "home");
-  mkdirSync(home);
-  const env = { ...process.env, HOME: home, XDG_CONFIG_HOME: join(home, ".config"), NO_COLOR: "1" };
-  const host = spawn(
-    join(programs, "elias"),
-    ["serve", "--platform", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data-dir", join(folder, "data")],
-    { env, stdio: ["ignore", "pipe", "pipe"] },
-  );
+  const data = join(folder, "data");
+  mkdirSync(join(folder, "home"));
+  const serve = ["serve", "--platform", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data-dir", data];
+  const host = spawn(...command(folder, serve, { stdio: ["ignore", "pipe", "pipe"] }));
   let output = "";
   let log = "";
   host.stderr.on("data", (piece) => (log = (log + piece).slice(-20_000)));
@@ -32,15 +38,13 @@ export async function start() {
     });
   });
   const services = /platform at (http:\/\/\S+)/.exec(output)[1];
-  const token = readFileSync(join(folder, "data/operator-token"), "utf8").trim();
-  const elias = async (args, cwd = folder) => (await run(join(programs, "elias"), args, { cwd, env })).stdout;
-  await elias(["login", admin, "--data-dir", join(folder, "data")]);
+  const token = readFileSync(join(data, "operator-token"), "utf8").trim();
+  await elias(folder, ["login", admin, "--data-dir", data]);
   return {
     admin,
     services,
     token,
     folder,
-    elias,
     /** Deploys a project of the examples, or one of a few files. */
     async deploy(name, files, ...options) {
       const project = join(folder, "projects", name);
@@ -49,7 +53,7 @@ export async function start() {
         mkdirSync(join(project, path, ".."), { recursive: true });
         writeFileSync(join(project, path), content);
       }
-      await elias(["deploy", ...options], project);
+      await elias(folder, ["deploy", ...options], { cwd: project });
     },
     async stop() {
       host.removeAllListeners("exit");

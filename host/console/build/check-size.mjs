@@ -1,5 +1,6 @@
-// Fails if the first page needs more bytes than it may: the document, the scripts and styles that it begins with, and
-// those of the first page, and the texts of one language, each compressed by gzip. The editor is not among them: it is fetched when it is first needed.
+// Fails if the first page needs more bytes than it may: the document, the scripts and styles that it begins with,
+// those of the first page, and the texts of one language, each compressed by gzip. The editor is not among them: it is
+// fetched when it is first needed.
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Schemas } from "../src/lib/client";
 import { waterfall } from "../src/lib/waterfall";
 import { byComponent, metric, SPANS, times, traffic } from "../src/pages/metrics";
@@ -88,7 +88,12 @@ describe("a waterfall", () => {
 
 describe("metrics", () => {
   const { fetch } = globalThis;
-  afterEach(() => vi.stubGlobal("fetch", fetch));
+  // Traffic is asked for once in a minute, which must not end within a test.
+  beforeEach(() => vi.useFakeTimers({ toFake: ["Date"] }));
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.stubGlobal("fetch", fetch);
+  });
 
   const series = (items: [string | null, (number | null)[]][]): Schemas["MetricSeries"] => ({
     metric: "requests",
@@ -142,5 +147,8 @@ describe("metrics", () => {
     const before = asked;
     await traffic("t");
     expect(asked).toBe(before);
+    vi.setSystemTime(Date.now() + 60_000);
+    await traffic("t");
+    expect(asked).toBeGreaterThan(before);
   });
 });

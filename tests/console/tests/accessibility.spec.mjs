@@ -79,6 +79,7 @@ for (const scheme of ["light", "dark"]) {
 }
 
 test("pages fit a phone", async ({ signedIn: page }) => {
+  test.setTimeout(600_000);
   await page.setViewportSize({ width: 360, height: 740 });
   for (const path of PAGES) {
     await page.goto(`/console${path}`);

@@ -155,6 +155,11 @@ test("a statement runs on the database of a component", async ({ signedIn: page 
   await page.getByRole("button", { name: "Run", exact: true }).click();
   await expect(page.getByRole("alert")).toContainText("The database refused the statement");
   await expect(page.getByLabel("SQL")).toHaveValue("SELEC nothing");
+  // What one environment said is not shown at another.
+  await page.getByRole("link", { name: "Staging" }).click();
+  await expect(page).toHaveURL(/environment=staging/);
+  await expect(page.getByRole("cell", { name: "orders" })).toHaveCount(0);
+  await expect(page.getByRole("alert")).toHaveCount(0);
 });
 
 test("an HTTP request is composed in the address, and a worker's message sent", async ({ signedIn: page }) => {

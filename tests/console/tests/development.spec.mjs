@@ -2,10 +2,9 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { expect, origins, test } from "../fixtures.mjs";
-
-const program = join(resolve(process.env.ELIAS_PROGRAMS ?? join(import.meta.dirname, "../../../target/release")), "elias");
+import { program } from "../platform.mjs";
 
 const SOURCE = `import { db, log } from "elias";
 export default {

@@ -67,11 +67,11 @@ test("the keyboard reaches every page by the palette", async ({ signedIn: page }
   await expect(page.getByRole("dialog")).toHaveCount(0);
 });
 
-test("a page that there is not says so", async ({ signedIn: page }) => {
+test("an unknown page says so", async ({ signedIn: page }) => {
   await page.goto("/console/t/default/nothing");
-  await expect(page.getByRole("heading", { name: "There is no such page." })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "Page not found." })).toBeVisible();
   await page.goto("/console/t/default/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV");
-  await expect(page.getByRole("alert")).toContainText("There is no such thing");
+  await expect(page.getByRole("alert")).toContainText("Not found, or you may not see it.");
 });
 
 test("what was typed outlives a platform that does not respond", async ({ signedIn: page }) => {

@@ -41,7 +41,12 @@ for (const defaults of [typescriptDefaults, javascriptDefaults]) {
 }
 
 // tsconfig.json has comments; that package.json must have none, the check on the server says.
-jsonDefaults.setDiagnosticsOptions({ validate: true, allowComments: true, comments: "ignore", trailingCommas: "ignore" });
+jsonDefaults.setDiagnosticsOptions({
+  validate: true,
+  allowComments: true,
+  comments: "ignore",
+  trailingCommas: "ignore",
+});
 
 const uriOf = (file: string): monaco.Uri => monaco.Uri.parse(PROJECT).with({ path: `/project/${file}` });
 const fileOf = (uri: monaco.Uri): string | undefined =>
@@ -62,6 +67,8 @@ export class Project {
     for (const [file, text] of Object.entries(files)) this.#put(file, text);
     this.#libraries();
     this.#markers = monaco.editor.onDidChangeMarkers(() => this.#tell());
+    // Files without a defect never change their markers: what was found in the files of before ends here.
+    this.#tell();
     editor.addCommand(monaco.KeyMod.CtrlCmd | monaco.KeyCode.KeyS, () => say({ type: "save" }));
   }
 
@@ -124,7 +131,7 @@ export class Project {
     this.#models.set(file, model);
   }
 
-  /** Says which libraries the project has; `anew`: also if it had them, since a file has gone that others may import. */
+  /** Says which libraries the project has; `anew` also if it had them: a file has gone that others may import. */
   #libraries(anew = false): void {
     const known = libraries(this.#models.get("package.json")?.getValue());
     for (const defaults of [typescriptDefaults, javascriptDefaults]) {

@@ -8,11 +8,19 @@ export type Cell =
   | { kind: "text"; text: string; mono?: boolean; dim?: boolean }
   | { kind: "link"; text: string; href: string }
   | { kind: "time"; at: number | null | undefined }
-  | { kind: "state"; text: string; tone: Tone; why?: Reason | undefined }
+  | StateCell
   | { kind: "tags"; tags: string[] }
   | { kind: "meter"; used: number; most: number; text: string }
   | { kind: "spark"; values: number[]; text: string; tone?: "bad" }
   | { kind: "json"; value: unknown };
+
+export interface StateCell {
+  kind: "state";
+  text: string;
+  tone: Tone;
+  /** Why it is not as it should be; shown when the pointer is on it. */
+  why?: Reason | undefined;
+}
 
 export type Tone = "good" | "busy" | "wait" | "warn" | "bad" | "off";
 

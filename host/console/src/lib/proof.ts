@@ -1,7 +1,8 @@
 // Proofs of the transparency log, checked in this browser: the signed checkpoint (C2SP tlog-checkpoint), the tiles of
 // hashes and entries (C2SP tlog-tiles), and the path from an entry to the root of the tree (RFC 6962, 2.1.1).
 
-const WIDTH = 256;
+/** The most hashes or entries of a tile. */
+export const WIDTH = 256;
 const HASH_BYTES = 32;
 /** The most entries that are read, as `elias verify` has it. */
 export const SIZE_MAX = 4_194_304;

@@ -33,7 +33,8 @@ const parametersOf = (path: string): string[] =>
 function schemaOf(endpoint: Endpoint, part: Part): JsonSchema | undefined {
   const names = part === "params" && endpoint.params === undefined ? parametersOf(endpoint.path) : [];
   if (names.length === 0) return endpoint[part];
-  return { type: "object", required: names, properties: Object.fromEntries(names.map((name) => [name, { type: "string" }])) };
+  const properties = Object.fromEntries(names.map((name) => [name, { type: "string" }]));
+  return { type: "object", required: names, properties };
 }
 
 /** The fields of a form for an endpoint. */

@@ -1,6 +1,6 @@
 // The words for states, and how they look.
 
-import type { Cell, Tone } from "../kit/types";
+import type { StateCell, Tone } from "../kit/types";
 import { m } from "./texts";
 import { why, type Domain } from "./why";
 
@@ -71,7 +71,7 @@ export const hasLabel = (state: string): boolean => state in STATES;
 export const stateLabel = (state: string): string => STATES[state]?.[0]() ?? state;
 
 /** A state as a cell, with the reason of a thing that is not running as it should. */
-export function state(name: string, domain?: Domain, detail?: string | null): Cell {
+export function state(name: string, domain?: Domain, detail?: string | null): StateCell {
   const [label, tone] = STATES[name] ?? [() => name, "off" as const];
   return { kind: "state", text: label(), tone, why: domain === undefined ? undefined : why(domain, name, detail) };
 }

@@ -1,3 +1,4 @@
+import { roleValues } from "../api/schema";
 import { api, ifMatch, take, type Page, type Schemas } from "../lib/client";
 import { path } from "../lib/router.svelte";
 import { session } from "../lib/session.svelte";
@@ -13,15 +14,13 @@ type Organization = Schemas["Organization"];
 type Role = Schemas["RoleDefinition"];
 type Key = Schemas["SigningKeyEntry"];
 
-const ROLES = ["caller", "viewer", "developer", "operator", "admin"] as const;
-
-const roleChoices = () => ROLES.map((value) => ({ value, label: value }));
+const roleChoices = () => roleValues.map((value) => ({ value, label: value }));
 
 const since = (at: number | null | undefined): boolean => at !== null && at !== undefined;
 
 function tokenState(token: Token): Cell {
-  if (since(token.revoked_at)) return { ...state("revoked"), why: why("access", "token-revoked") } as Cell;
-  if (token.expires_at < Date.now()) return { ...state("expired"), why: why("access", "token-expired") } as Cell;
+  if (since(token.revoked_at)) return { ...state("revoked"), why: why("access", "token-revoked") };
+  if (token.expires_at < Date.now()) return { ...state("expired"), why: why("access", "token-expired") };
   return state("good");
 }
 
@@ -73,7 +72,7 @@ export function tokens(tenant: string): List<Token> {
             kind: "text",
             value: "viewer",
             required: true,
-            hint: m.role_hint({ roles: ROLES.join(", ") }),
+            hint: m.role_hint({ roles: roleValues.join(", ") }),
           },
           { name: "days", label: m.days(), kind: "number", value: "90", required: true },
           { name: "components", label: m.components(), kind: "text", hint: m.token_components_hint() },
@@ -103,8 +102,8 @@ function memberState(
   row: { deleted_at?: number | null; disabled_at?: number | null },
   kind: "user" | "organization",
 ): Cell {
-  if (since(row.deleted_at)) return { ...state("deleted"), why: why("access", `${kind}-deleted`) } as Cell;
-  if (since(row.disabled_at)) return { ...state("disabled"), why: why("access", `${kind}-disabled`) } as Cell;
+  if (since(row.deleted_at)) return { ...state("deleted"), why: why("access", `${kind}-deleted`) };
+  if (since(row.disabled_at)) return { ...state("disabled"), why: why("access", `${kind}-disabled`) };
   return state("good");
 }
 
@@ -176,7 +175,7 @@ export function users(tenant: string): List<User> {
           { name: "id", label: m.id(), kind: "text", hint: m.user_id_hint() },
           { name: "name", label: m.name(), kind: "text", required: true },
           { name: "email", label: m.email(), kind: "text" },
-          { name: "role", label: m.role(), kind: "text", hint: m.role_hint({ roles: ROLES.join(", ") }) },
+          { name: "role", label: m.role(), kind: "text", hint: m.role_hint({ roles: roleValues.join(", ") }) },
           { name: "organization", label: m.organization(), kind: "text" },
         ],
         async run({ id, name = "", email, role, organization }) {
@@ -292,7 +291,7 @@ export function roles(tenant: string): List<Role> {
   };
   return {
     title: m.roles(),
-    intro: m.roles_intro({ roles: ROLES.join(", ") }),
+    intro: m.roles_intro({ roles: roleValues.join(", ") }),
     load: (after) =>
       take(api.GET("/v1/tenants/{tenant}/roles", { params: { path: { tenant }, query: given({ after }) } })),
     key: (row) => row.name,
@@ -362,7 +361,7 @@ export function keys(tenant: string): List<Key> {
       {
         label: m.state(),
         cell: (row) =>
-          since(row.revoked_at) ? ({ ...state("revoked"), why: why("access", "key-revoked") } as Cell) : state("good"),
+          since(row.revoked_at) ? { ...state("revoked"), why: why("access", "key-revoked") } : state("good"),
       },
       { label: m.key(), cell: (row) => mono(row.verifier) },
       { label: m.created(), wide: true, cell: (row) => time(row.created_at) },

@@ -193,7 +193,7 @@ function ruleActions(tenant: string, { name, settings, built_in, revision }: Rul
 
 const ruleState = (rule: Rule): Cell =>
   rule.settings.enabled === false
-    ? ({ ...state("disabled"), why: why("alert-rule", "disabled") } as Cell)
+    ? { ...state("disabled"), why: why("alert-rule", "disabled") }
     : state("enabled");
 
 const seconds = (value: number | undefined): Cell => text(value ? duration(value * SECOND) : "");

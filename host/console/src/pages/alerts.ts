@@ -38,7 +38,7 @@ export const alertReason = (alert: Alert): Reason | undefined =>
         ...(alert.environment ? { environment: alert.environment } : {}),
       });
 
-const alertState = (alert: Alert): Cell => ({ ...state(alert.state), why: alertReason(alert) }) as Cell;
+const alertState = (alert: Alert): Cell => ({ ...state(alert.state), why: alertReason(alert) });
 
 /** Creates a silence for what a matcher names, or for what is entered if there is none. */
 export function silenceAction(tenant: string, matcher?: Matcher): Action {

@@ -2,6 +2,7 @@
 
 import type { Choice, Field, Filter } from "../kit/types";
 import type { Environment } from "../lib/client";
+import { bytes, number } from "../lib/format";
 import { m } from "../lib/texts";
 
 export const ENVIRONMENTS: Environment[] = ["production", "staging", "dev"];
@@ -63,6 +64,9 @@ export function parsed(text: string | null | undefined): unknown {
     return text;
   }
 }
+
+/** A limit or a quota as its name has it: those of bytes as a size. */
+export const amount = (name: string, value: number): string => (name.includes("bytes") ? bytes(value) : number(value));
 
 /** Lines or words of a field, as a list. */
 export const words = (text: string): string[] => text.split(/[\s,]+/).filter((word) => word !== "");

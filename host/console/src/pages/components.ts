@@ -1,4 +1,4 @@
-import { api, all, take, type Page, type Schemas } from "../lib/client";
+import { api, take, type Page, type Schemas } from "../lib/client";
 import { path } from "../lib/router.svelte";
 import { number } from "../lib/format";
 import { state } from "../lib/states";
@@ -21,7 +21,7 @@ const sum = (values: number[]): number => values.reduce((total, value) => total 
 function health(service: Schemas["ServiceStatus"] | undefined): Cell {
   if (service === undefined) return text("");
   if (service.stopped) return state("stopped", "service");
-  if (service.release.problem) return { ...state("failed"), why: undefined } as Cell;
+  if (service.release.problem) return state("failed");
   if (service.rollout !== null && service.rollout !== undefined && service.canary) return state("canary", "deployment");
   return state(service.release.health.state, "service", service.release.health.reason);
 }
@@ -113,16 +113,4 @@ export function components(tenant: string): List<Row> {
     empty: m.components_empty(),
     every: 10_000,
   };
-}
-
-/** The names of a tenant's components, for choices. */
-export async function componentNames(tenant: string): Promise<string[]> {
-  const list = await all((after) =>
-    take(
-      api.GET("/v1/tenants/{tenant}/components", {
-        params: { path: { tenant }, query: { limit: 1000, ...(after ? { after } : {}) } },
-      }),
-    ),
-  );
-  return list.map((component) => component.component);
 }

@@ -40,7 +40,7 @@ const OPEN = "new,regressed";
 const issueReason = (issue: Issue): Reason | undefined =>
   why("issue", issue.state, undefined, { component: issue.component, environment: issue.environment });
 
-const issueState = (issue: Issue): Cell => ({ ...state(issue.state), why: issueReason(issue) }) as Cell;
+const issueState = (issue: Issue): Cell => ({ ...state(issue.state), why: issueReason(issue) });
 
 const placeText = ({ place }: Issue): string =>
   place ? `${place.file}:${place.line}${place.function ? ` (${place.function})` : ""}` : "";

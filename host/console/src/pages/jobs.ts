@@ -1,6 +1,7 @@
+import { jobStateValues, jobTriggerValues, workflowStateValues } from "../api/schema";
 import { api, take, type Schemas } from "../lib/client";
 import { path } from "../lib/router.svelte";
-import { state } from "../lib/states";
+import { state, stateLabel } from "../lib/states";
 import { why, type Reason } from "../lib/why";
 import { json, link, mono, section, text, time, type Action, type DetailPage, type List } from "../kit/types";
 import { m } from "../lib/texts";
@@ -10,9 +11,6 @@ import { executions } from "./executions";
 type Job = Schemas["JobRecord"];
 type Step = Schemas["StepRecord"];
 type Workflow = Schemas["WorkflowRecord"];
-
-const TRIGGERS = ["schedule", "job", "event", "webhook"] as const;
-const STATES = ["waiting", "ready", "leased", "done", "dead", "cancelled"] as const;
 
 export const triggerName = (trigger: string): string =>
   ({ schedule: m.trigger_schedule(), job: m.trigger_job(), event: m.trigger_event(), webhook: m.trigger_webhook() })[
@@ -101,11 +99,15 @@ export function jobs(tenant: string, fixed: Record<string, string> = {}): List<J
     filters: [
       componentFilter(),
       environmentFilter(),
-      { name: "trigger", label: m.trigger(), choices: TRIGGERS.map((value) => ({ value, label: triggerName(value) })) },
+      {
+        name: "trigger",
+        label: m.trigger(),
+        choices: jobTriggerValues.map((value) => ({ value, label: triggerName(value) })),
+      },
       {
         name: "state",
         label: m.state(),
-        choices: STATES.map((value) => ({ value, label: (state(value) as { text: string }).text })),
+        choices: jobStateValues.map((value) => ({ value, label: stateLabel(value) })),
       },
       { name: "name", label: m.name() },
     ],
@@ -238,8 +240,6 @@ export function job(tenant: string, id: string): DetailPage {
   };
 }
 
-const WORKFLOW_STATES = ["ready", "running", "sleeping", "waiting", "retrying", "done", "failed", "cancelled"] as const;
-
 const whyWorkflow = (row: Workflow): Reason | undefined =>
   why("workflow", row.state, row.error, { component: row.component, environment: row.environment });
 
@@ -272,7 +272,7 @@ export function workflows(tenant: string): List<Workflow> {
       {
         name: "state",
         label: m.state(),
-        choices: WORKFLOW_STATES.map((value) => ({ value, label: (state(value) as { text: string }).text })),
+        choices: workflowStateValues.map((value) => ({ value, label: stateLabel(value) })),
       },
     ],
     empty: m.workflows_empty(),

@@ -1,6 +1,7 @@
+import { severityValues } from "../api/schema";
 import { address, all, api, ApiError, ifMatch, take, type Page, type Schemas } from "../lib/client";
 import { path } from "../lib/router.svelte";
-import { bytes, date, number } from "../lib/format";
+import { date, number } from "../lib/format";
 import { state } from "../lib/states";
 import { why } from "../lib/why";
 import {
@@ -18,7 +19,7 @@ import {
   type List,
 } from "../kit/types";
 import { m } from "../lib/texts";
-import { given, sinceFilter, sinceTime, words } from "./common";
+import { amount, given, sinceFilter, sinceTime, words } from "./common";
 
 type Tenant = Schemas["Tenant"];
 type Settings = Schemas["TenantSettings"];
@@ -66,13 +67,8 @@ export function tenants(): List<Tenant> {
   };
 }
 
-const IN_BYTES = /bytes/;
-
 // 0 is no quota, but for those that have no such value.
-function quota(key: string, value: number): string {
-  if (value === 0) return m.no_quota();
-  return IN_BYTES.test(key) ? bytes(value) : number(value);
-}
+const quota = (key: string, value: number): string => (value === 0 ? m.no_quota() : amount(key, value));
 
 function numbers(quotas: Quotas): [string, number][] {
   return Object.entries(quotas).filter((entry): entry is [string, number] => typeof entry[1] === "number");
@@ -228,8 +224,6 @@ export function quotas(tenant: string): DetailPage {
   };
 }
 
-const SEVERITIES = ["none", "low", "moderate", "high", "critical"] as const;
-
 function policyFacts(policy: Policy): Fact[] {
   return [
     { label: m.packages_allowed(), cell: policy.allow?.length ? tags(policy.allow) : text(m.all()) },
@@ -270,7 +264,7 @@ export function packages(tenant: string): DetailPage {
                 label: m.refuse_from(),
                 kind: "choice",
                 value: own.refuse ?? "none",
-                choices: SEVERITIES.map((value) => ({ value, label: value })),
+                choices: severityValues.map((value) => ({ value, label: value })),
               },
               {
                 name: "integrity",
@@ -325,7 +319,7 @@ export function packageReport(tenant: string, component: string, version: number
         label: m.why(),
         cell: (row): Cell => {
           const worst = [...row.vulnerabilities].sort(
-            (left, right) => SEVERITIES.indexOf(right.severity) - SEVERITIES.indexOf(left.severity),
+            (left, right) => severityValues.indexOf(right.severity) - severityValues.indexOf(left.severity),
           )[0];
           return text(worst === undefined ? "" : `${why("package", worst.severity)?.sentence ?? ""} ${worst.summary}`);
         },
@@ -376,7 +370,7 @@ export function health(): List<Schemas["Finding"]> {
       {
         label: m.state(),
         cell: (row) =>
-          row.good ? state("good") : ({ ...state("attention"), why: why("platform", "finding") } as Cell),
+          row.good ? state("good") : { ...state("attention"), why: why("platform", "finding") },
       },
       { label: m.detail(), cell: (row) => text(row.detail) },
     ],

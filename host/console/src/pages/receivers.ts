@@ -57,7 +57,7 @@ async function setReceiver(tenant: string, receiver: string, values: Values, rev
 }
 
 function receiverState(row: Receiver): Cell {
-  if (row.error) return { ...state("failed"), why: why("receiver", "failing", row.error) } as Cell;
+  if (row.error) return { ...state("failed"), why: why("receiver", "failing", row.error) };
   return row.delivered_at ? state("good") : state("unknown");
 }
 
@@ -94,7 +94,11 @@ export function receivers(tenant: string): List<Receiver> {
     key: (row) => row.name,
     columns: [
       { label: m.name(), cell: (row) => text(row.name) },
-      { label: m.kind(), wide: true, cell: (row) => text(KINDS.find(([kind]) => kind === row.kind)?.[1]() ?? row.kind) },
+      {
+        label: m.kind(),
+        wide: true,
+        cell: (row) => text(KINDS.find(([kind]) => kind === row.kind)?.[1]() ?? row.kind),
+      },
       { label: m.receiver_target(), wide: true, cell: (row) => mono(row.target) },
       { label: m.state(), cell: receiverState },
       { label: m.delivered(), wide: true, cell: (row) => time(row.delivered_at) },

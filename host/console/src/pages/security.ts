@@ -6,7 +6,7 @@ import { path } from "../lib/router.svelte";
 import { number } from "../lib/format";
 import { state, stateLabel } from "../lib/states";
 import { why, type Reason } from "../lib/why";
-import { link, mono, text, time, type Cell, type List } from "../kit/types";
+import { link, mono, text, time, type List } from "../kit/types";
 import { m } from "../lib/texts";
 import { sinceFilter, sinceTime } from "./common";
 
@@ -40,7 +40,7 @@ export function security(tenant: string): List<Event> {
     },
     key: (row) => row.id,
     columns: [
-      { label: m.kind(), cell: (row) => ({ ...state(row.kind), why: reason(row) }) as Cell },
+      { label: m.kind(), cell: (row) => ({ ...state(row.kind), why: reason(row) }) },
       { label: m.why(), wide: true, cell: (row) => text(reason(row)?.sentence) },
       { label: m.subject(), cell: (row) => mono(row.subject) },
       { label: m.by(), cell: (row, names) => text(names[row.actor] ?? row.actor) },

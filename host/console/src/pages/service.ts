@@ -13,12 +13,13 @@ import {
   text,
   time,
   type Action,
+  type Cell,
   type DetailPage,
   type Fact,
   type List,
 } from "../kit/types";
 import { m } from "../lib/texts";
-import { ENVIRONMENTS, environmentChoices, environmentName, given, reasonField } from "./common";
+import { ENVIRONMENTS, amount, environmentChoices, environmentName, given, reasonField, words } from "./common";
 import { packageReport } from "./platform";
 
 export type Service = Schemas["ServiceStatus"];
@@ -62,10 +63,7 @@ export function deployAction(
       reasonField(),
     ],
     async run({ version: wanted, environment: where = "production", canary = "", reason = "" }) {
-      const steps = canary
-        .split(/[\s,]+/)
-        .filter(Boolean)
-        .map(Number);
+      const steps = words(canary).map(Number);
       const target = { ...place, environment: where as Environment };
       await take(
         api.POST(`${BASE}/deployments`, {
@@ -171,7 +169,7 @@ export function serviceReasons(service: Service): (Reason | undefined)[] {
   ];
 }
 
-export const figures = (metrics: Schemas["VersionMetrics"]): Fact[] => [
+export const metricFacts = (metrics: Schemas["VersionMetrics"]): Fact[] => [
   { label: m.requests(), cell: text(number(metrics.requests)) },
   { label: m.failures(), cell: text(number(metrics.failures)) },
   {
@@ -201,7 +199,7 @@ export function serviceFacts(place: Place, service: Service): Fact[] {
     },
     { label: m.loaded(), cell: text(release.loaded ? m.yes() : m.no()) },
     { label: m.address(), cell: mono(service.url ?? service.host) },
-    ...figures(release.figures),
+    ...metricFacts(release.figures),
     { label: m.running(), cell: text(number(service.executions.length)) },
     { label: m.revision(), cell: text(service.revision) },
     { label: m.digest(), cell: mono(release.digest) },
@@ -310,7 +308,11 @@ export function secrets(place: Place): List<string> {
   };
 }
 
-const listed = (list: string[]): string => (list.length === 0 ? m.none() : list.join("\n"));
+const listed = (list: string[]): Cell => mono(list.length === 0 ? m.none() : list.join("\n"));
+
+/** What a version has removed and added, a name in each line. */
+export const changedNames = (removed: string[], added: string[]): Cell =>
+  listed([...removed.map((name) => `- ${name}`), ...added.map((name) => `+ ${name}`)]);
 
 export function version(tenant: string, component: string, number_: number, other: number | undefined): DetailPage {
   const params = { path: { tenant, component, number: number_ } };
@@ -386,38 +388,14 @@ export function version(tenant: string, component: string, number_: number, othe
                 {
                   title: m.changes_since({ version: before }),
                   facts: [
-                    { label: m.changes(), cell: mono(listed(diff.changes)) },
-                    {
-                      label: m.sources(),
-                      cell: mono(
-                        listed([
-                          ...diff.sources_removed.map((name) => `- ${name}`),
-                          ...diff.sources_added.map((name) => `+ ${name}`),
-                        ]),
-                      ),
-                    },
-                    {
-                      label: m.imports(),
-                      cell: mono(
-                        listed([
-                          ...diff.imports_removed.map((name) => `- ${name}`),
-                          ...diff.imports_added.map((name) => `+ ${name}`),
-                        ]),
-                      ),
-                    },
-                    {
-                      label: m.packages(),
-                      cell: mono(
-                        listed([
-                          ...diff.packages_removed.map((name) => `- ${name}`),
-                          ...diff.packages_added.map((name) => `+ ${name}`),
-                        ]),
-                      ),
-                    },
+                    { label: m.changes(), cell: listed(diff.changes) },
+                    { label: m.sources(), cell: changedNames(diff.sources_removed, diff.sources_added) },
+                    { label: m.imports(), cell: changedNames(diff.imports_removed, diff.imports_added) },
+                    { label: m.packages(), cell: changedNames(diff.packages_removed, diff.packages_added) },
                   ],
                 },
               ]),
-          { title: m.limits(), facts: limitFacts(row) },
+          { title: m.limits(), facts: limitFacts(row.settings.limits) },
           { title: m.capabilities(), json: row.settings.capabilities ?? {} },
           { title: m.manifest(), json: row.manifest },
           { title: m.settings(), json: row.settings },
@@ -428,14 +406,11 @@ export function version(tenant: string, component: string, number_: number, othe
   };
 }
 
-export function limitFacts(row: Version): Fact[] {
-  const limits = Object.entries(row.settings.limits ?? {});
-  return limits.length === 0
+export function limitFacts(limits: Record<string, number> | null | undefined): Fact[] {
+  const entries = Object.entries(limits ?? {});
+  return entries.length === 0
     ? [{ label: m.limits(), cell: text(m.limits_default()) }]
-    : limits.map(([name, value]) => ({
-        label: name,
-        cell: text(name.includes("bytes") ? bytes(value) : number(value)),
-      }));
+    : entries.map(([name, value]) => ({ label: name, cell: text(amount(name, value)) }));
 }
 
 /** The routes, rules and limits of what serves. */
@@ -450,7 +425,7 @@ export function limitsPage(place: Place, service: Service): DetailPage {
       );
       return {
         title: m.routes_and_limits(),
-        facts: limitFacts(row),
+        facts: limitFacts(row.settings.limits),
         sections: [
           { title: m.routes(), json: row.settings.gateway ?? null },
           { title: m.supervision(), json: row.settings.supervision ?? null },

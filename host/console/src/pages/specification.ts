@@ -2,11 +2,11 @@
 
 import { address, api, take, type Schemas } from "../lib/client";
 import { path } from "../lib/router.svelte";
-import { bytes, number } from "../lib/format";
-import { mono, tags, text, type DetailPage, type Section } from "../kit/types";
+import { mono, tags, type DetailPage, type Section } from "../kit/types";
 import { m } from "../lib/texts";
 import type { Endpoint } from "../lib/request";
 import type { JsonSchema } from "../lib/schema";
+import { limitFacts } from "./service";
 
 export type Specification = Schemas["Specification"];
 
@@ -57,20 +57,10 @@ export function specification(tenant: string, component: string, version: number
         ]),
       ];
       const files = Object.entries(found.files);
-      const limits = Object.entries(found.limits);
       const sections: Section[] = [
         ...schemas.flatMap(([title, schema]) => (schema === undefined ? [] : [{ title, json: schema }])),
         ...PARTS.flatMap(([name, label]) => (isEmpty(found[name]) ? [] : [{ title: label(), json: found[name] }])),
-        {
-          title: m.limits(),
-          facts:
-            limits.length === 0
-              ? [{ label: m.limits(), cell: text(m.limits_default()) }]
-              : limits.map(([label, value]) => ({
-                  label,
-                  cell: text(label.includes("bytes") ? bytes(value) : number(value)),
-                })),
-        },
+        { title: m.limits(), facts: limitFacts(found.limits) },
         { title: m.imports(), text: found.imports.join("\n") || m.none() },
         { title: m.exports(), text: found.exports.join("\n") || m.none() },
         { title: m.packages(), text: Object.keys(found.packages ?? {}).join("\n") || m.none() },

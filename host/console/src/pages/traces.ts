@@ -12,7 +12,7 @@ import { componentFilter, environmentFilter, environmentName, given, sinceFilter
 type Trace = Schemas["TraceSummary"];
 
 const outcome = (row: Trace): Cell =>
-  row.failed > 0 ? ({ ...state("failed"), why: why("trace", "failed") } as Cell) : state("completed");
+  row.failed > 0 ? { ...state("failed"), why: why("trace", "failed") } : state("completed");
 
 export function traces(tenant: string): List<Trace> {
   return {

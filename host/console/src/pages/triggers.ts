@@ -55,7 +55,7 @@ function scheduleState(schedule: Schedule): Cell {
   const trouble = scheduleTrouble(schedule);
   const shown =
     { paused: "paused", "no-next": "attention", late: "late", failing: "failed" }[trouble ?? ""] ?? "enabled";
-  return { ...state(shown), why: whySchedule(schedule) } as Cell;
+  return { ...state(shown), why: whySchedule(schedule) };
 }
 
 const at = (tenant: string, schedule: Schedule) => ({

@@ -1,7 +1,8 @@
+import { workerHealthValues } from "../api/schema";
 import { api, take, type Environment, type Page, type Schemas } from "../lib/client";
 import { path } from "../lib/router.svelte";
 import { bytes, number } from "../lib/format";
-import { state } from "../lib/states";
+import { state, stateLabel } from "../lib/states";
 import { why, type Reason } from "../lib/why";
 import {
   link,
@@ -38,7 +39,7 @@ function reasons(row: Status, context: Record<string, string>): (Reason | undefi
 }
 
 function condition(row: Status): Cell {
-  if (row.given_up) return { ...state("stopped"), why: why("worker-trouble", "given-up", row.given_up) } as Cell;
+  if (row.given_up) return { ...state("stopped"), why: why("worker-trouble", "given-up", row.given_up) };
   if (row.health === "unhealthy") return state("unhealthy", "worker-health", row.health_error);
   return state(row.condition, "worker");
 }
@@ -104,10 +105,7 @@ export function workers(tenant: string, service?: { component: string; environme
       {
         name: "health",
         label: m.health(),
-        choices: (["healthy", "unhealthy", "unknown"] as const).map((value) => ({
-          value,
-          label: (state(value) as { text: string }).text,
-        })),
+        choices: workerHealthValues.map((value) => ({ value, label: stateLabel(value) })),
       },
     ],
     empty: m.workers_empty(),
