@@ -3,7 +3,6 @@
 //! At the begin and the end of an execution only the decision is made and what was measured is moved; the spans are
 //! made where records are written, off the request's path.
 
-use crate::serving::ExecutionOutcome;
 use elias_api::{ExecutionRecord, ExecutionTrace, Span as ApiSpan};
 use elias_host::{TimedCall, Timeline};
 use elias_names::TenantId;
@@ -106,11 +105,11 @@ impl Sampling {
         &self,
         used: &TraceUse,
         context: &TraceContext,
-        ended: ExecutionOutcome,
+        has_failed: bool,
         duration: Duration,
         now_ms: u64,
     ) -> bool {
-        let is_special = || ended == ExecutionOutcome::Failed || duration >= self.slow;
+        let is_special = || has_failed || duration >= self.slow;
         context.sampled || (is_special() && used.keeps_at_end(&self.bounds, now_ms))
     }
 }

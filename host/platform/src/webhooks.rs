@@ -212,7 +212,7 @@ impl EndedDelivery<'_> {
         };
         let timing = self.link.filter(|link| {
             let (sampling, used) = (serving.recorder.sampling(), &self.state.tenant.traces);
-            sampling.keeps_at_end(used, &link.context, outcome, self.duration, now_ms)
+            sampling.keeps_at_end(used, &link.context, outcome == ExecutionOutcome::Failed, self.duration, now_ms)
         });
         let timing = timing.map(|link| {
             let (queued, start_us) = (Duration::ZERO, unix_us(self.started));

@@ -56,7 +56,7 @@ impl RequestGuard {
     ) -> Option<Box<ExecutionTiming>> {
         let (link, ran, sampling) = (self.link?, outcome.execution?, self.recorder.sampling());
         let used = &self.state.tenant.traces;
-        if !sampling.keeps_at_end(used, &link.context, ended, ran.duration, now_ms) {
+        if !sampling.keeps_at_end(used, &link.context, ended == ExecutionOutcome::Failed, ran.duration, now_ms) {
             return None;
         }
         let request = outcome.received.map(|received| RequestTiming {
