@@ -193,15 +193,17 @@ export default { fetch() { return new Response("up"); } };
 #[tokio::test]
 async fn what_a_worker_emits_is_an_event_of_its_component_once_and_no_circle_goes_on_for_ever() {
     let mut platform = Platform::start(&[]);
-    let subscription = |name: &str, class: &str, event_type: &str| {
+    // A delivery that the host's end interrupts is made again, and before the next one.
+    let subscription = |name: &str, class: &str, event_type: &str, attempts: u32| {
         let worker = json!({ "class": class, "name": "all" });
-        json!({ "name": name, "type": event_type, "worker": worker, "retry": { "attempts": 1 } })
+        let retry = json!({ "attempts": attempts });
+        json!({ "name": name, "type": event_type, "worker": worker, "order": "all", "retry": retry })
     };
     let settings = json!({
         "capabilities": { "events": { "types": ["cart.*", "circle.*"] } },
         "triggers": { "event": [
-            subscription("paid", "Ledger", "cart.*"),
-            subscription("circle", "Cart", "circle.*"),
+            subscription("paid", "Ledger", "cart.*", 5),
+            subscription("circle", "Cart", "circle.*", 1),
         ] },
     });
     platform.default_tenant().serve("shop", &component(EMITTING), settings).await;
