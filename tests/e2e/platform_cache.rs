@@ -64,6 +64,31 @@ async fn an_answer_that_holds_is_given_again_without_running_the_component() {
 }
 
 #[tokio::test]
+async fn a_response_that_has_its_announced_length_is_whole_though_its_component_goes_on() {
+    let platform = Platform::start(&[]);
+    let team = platform.default_tenant();
+    // The client has all of it before the body ends.
+    let source = "export default { async fetch() {
+        const body = new ReadableStream({ async start(controller) {
+            controller.enqueue(new TextEncoder().encode('announced'));
+            await new Promise((resolve) => setTimeout(resolve, 1_000));
+            controller.close();
+        } });
+        return new Response(body, { headers: { 'content-length': '9', 'cache-control': 'max-age=60' } });
+    } };";
+    team.serve("shop", &component(source), json!({ "gateway": { "cache": {} }, "smoke": { "path": "" } })).await;
+    let first = team.get("shop", "/").await;
+    assert_eq!((first.body.as_str(), said(&first)), ("announced", "elias; fwd=miss; stored"));
+    let second = team.get("shop", "/").await;
+    assert_eq!((second.body.as_str(), said(&second).starts_with("elias; hit")), ("announced", true), "{second:?}");
+    let ended = until("the execution is recorded", async || {
+        let all = team.done("GET", "/executions?component=shop", Value::Null).await;
+        all["items"].as_array().expect("a list").first().cloned()
+    });
+    assert_eq!(ended.await["outcome"], "completed", "it was not ended with its client's interest");
+}
+
+#[tokio::test]
 async fn what_is_for_one_client_or_does_not_say_how_long_it_holds_is_not_kept() {
     let platform = Platform::start(&[]);
     let team = platform.default_tenant();

@@ -4,8 +4,8 @@
 use crate::failure::Refusal;
 use elias_host::ErrorCode;
 use http::header::{
-    CONNECTION, COOKIE, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE,
+    CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Uri, Version};
@@ -13,6 +13,11 @@ use std::net::IpAddr;
 
 /// The response header that names the execution; the same id stands in the log and in problem documents.
 pub(crate) const EXECUTION_ID: HeaderName = HeaderName::from_static("elias-execution-id");
+
+/// The length of a body in bytes, where its headers say it.
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
 
 /// The two sources of a request's URI leave room for doubt.
 const BAD_REQUEST: Refusal = Refusal::Host(ErrorCode::BadRequest);

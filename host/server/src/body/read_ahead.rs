@@ -5,6 +5,9 @@
 //! is read by a task of its own, up to a bound: the guest ends when it has written all, and what is left are some
 //! bytes. A guest that has more to write than that bound waits, and is *stalled* meanwhile; see [`StalledExecutions`]
 //! for what becomes of it.
+//!
+//! Where the response says its length, HTTP/1.1 is done with the last byte and never asks for the end, which the guest
+//! may not have come to yet: nobody's leaving then is the guest's end.
 
 use crate::limits::{BufferReservation, READ_AHEAD_BYTES_MAX, UsageScopes};
 use bytes::Bytes;
@@ -67,10 +70,12 @@ impl Body for ComponentBody {
     }
 }
 
-/// The client's end. Dropping it ends the guest.
+/// The client's end. Dropping it ends the guest, unless the client was given as many bytes as were announced.
 pub(crate) struct ReadAhead {
     buffer: Arc<Buffer>,
     task: AbortHandle,
+    /// Bytes that were announced and not given yet.
+    unread: Option<u64>,
     /// Of the piece that was given last, until the next one is asked for.
     room: Option<BufferReservation>,
     /// hyper has been given something since it last had a turn to write it.
@@ -78,9 +83,10 @@ pub(crate) struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// Begins to read a body; `permit` is given back once all of it has been read.
+    /// Begins to read a body whose length was announced or not; `permit` is given back once all of it has been read.
     pub(crate) fn start(
         body: elias_host::Body,
+        announced: Option<u64>,
         permit: Option<Arc<SharedPermit>>,
         scopes: UsageScopes,
         stalls: &Arc<StalledExecutions>,
@@ -92,7 +98,7 @@ impl ReadAhead {
             reader.read().await;
             drop(permit);
         });
-        Self { buffer, task: task.abort_handle(), room: None, is_unwritten: false }
+        Self { buffer, task: task.abort_handle(), unread: announced, room: None, is_unwritten: false }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
@@ -113,19 +119,32 @@ impl ReadAhead {
         drop(state);
         self.is_unwritten = true;
         self.room = room;
+        if let (Some(unread), Ok(_)) = (&mut self.unread, &frame) {
+            *unread = unread.saturating_sub(bytes);
+        }
         self.buffer.guest.wake();
         Poll::Ready(Some(frame))
     }
 
     fn is_end_stream(&self) -> bool {
         let state = self.buffer.state();
-        state.ended && state.pieces.is_empty()
+        self.is_whole() || (state.ended && state.pieces.is_empty())
+    }
+
+    /// Whether the client was given all that was announced.
+    fn is_whole(&self) -> bool {
+        self.unread == Some(0)
     }
 }
 
 impl Drop for ReadAhead {
     fn drop(&mut self) {
-        self.task.abort();
+        if self.is_whole() {
+            self.buffer.state().is_left = true;
+            self.buffer.guest.wake();
+        } else {
+            self.task.abort();
+        }
     }
 }
 
@@ -144,6 +163,8 @@ struct State {
     pieces: VecDeque<Piece>,
     bytes: u64,
     ended: bool,
+    /// The client has all that was announced, and takes no more.
+    is_left: bool,
     /// The guest is to be ended: another request needs its permit.
     evicted: bool,
 }
@@ -176,7 +197,7 @@ impl Buffer {
 
 impl State {
     fn has_room(&self) -> bool {
-        self.bytes < READ_AHEAD_BYTES_MAX && self.pieces.iter().all(|piece| piece.room.is_some())
+        self.is_left || self.bytes < READ_AHEAD_BYTES_MAX && self.pieces.iter().all(|piece| piece.room.is_some())
     }
 }
 
@@ -195,6 +216,9 @@ impl Reader {
         while self.room().await {
             let Some(frame) = self.body.frame().await else { break };
             let bytes = frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, |data| data.len() as u64);
+            if bytes > 0 && self.buffer.state().is_left {
+                break; // it writes more than it announced
+            }
             let room = self.scopes.reserve_buffer(bytes);
             self.buffer.push(frame, room, bytes);
         }

@@ -264,11 +264,11 @@ impl Exchange {
     }
 
     /// Buffers a component's response, so that it waits for its client without the component: a complete one is held if
-    /// there is memory for it, the rest is read ahead.
-    pub(crate) fn buffer_response(&mut self, body: elias_host::Body) -> ComponentBody {
+    /// there is memory for it, the rest is read ahead. `announced` is what is left of the length that its headers say.
+    pub(crate) fn buffer_response(&mut self, body: elias_host::Body, announced: Option<u64>) -> ComponentBody {
         let Some(bytes) = body.size_hint().exact() else {
             let (scopes, stalled) = (self.scopes.clone(), &self.connection.server.stalled);
-            return ComponentBody::Ahead(ReadAhead::start(body, self.permit.take(), scopes, stalled));
+            return ComponentBody::Ahead(ReadAhead::start(body, announced, self.permit.take(), scopes, stalled));
         };
         self.buffer_bytes(bytes);
         ComponentBody::Direct(body)

@@ -3,7 +3,7 @@
 use crate::body::Content;
 use crate::exchange::Exchange;
 use crate::failure::{Failure, Refusal};
-use crate::headers::{EXECUTION_ID, strip_hop_by_hop};
+use crate::headers::{EXECUTION_ID, content_length, strip_hop_by_hop};
 use bytes::Bytes;
 use elias_host::{App, ExecutionHandle};
 use http::header::CONTENT_LENGTH;
@@ -67,11 +67,12 @@ fn prepare(
     if let Some(mirroring) = &exchange.mirroring {
         mirroring.begin_response(&response, exchange.execution_id(), is_empty || response.body().is_end_stream());
     }
+    let announced = content_length(response.headers());
     Ok(response.map(|body| {
         if is_empty {
             return Content::Empty;
         }
-        let body = exchange.buffer_response(body);
+        let body = exchange.buffer_response(body, announced);
         match &exchange.mirroring {
             Some(mirroring) => Content::boxed(mirroring.response_body(body)),
             None => Content::Component(body),

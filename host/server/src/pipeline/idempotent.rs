@@ -5,6 +5,7 @@ use super::component::{add_execution_id, is_bodiless, take_execution};
 use crate::body::Content;
 use crate::exchange::Exchange;
 use crate::failure::{Failure, Refusal, describe};
+use crate::headers::content_length;
 use crate::state::ServerState;
 use bytes::{Bytes, BytesMut};
 use elias_delivery::supervision::{SharedPermit, UsageReservation};
@@ -94,13 +95,15 @@ pub(super) async fn respond(
             exchange.note(|record| record.idempotency = Some("executed"));
             exchange.hold_permit(permit);
             // As any other response of a component: a client that reads slowly does not keep the guest.
+            let announced = content_length(response.headers());
             Ok(response.map(|body| match body {
                 ReadBody::Whole(bytes) => {
                     exchange.buffer_bytes(bytes.len() as u64);
                     whole(bytes)
                 }
                 ReadBody::Begun(bytes, rest) => {
-                    let rest = exchange.buffer_response(rest);
+                    let left = announced.map(|announced| announced.saturating_sub(bytes.len() as u64));
+                    let rest = exchange.buffer_response(rest, left);
                     Content::stream(futures::stream::iter([Ok(bytes)]).chain(rest.into_data_stream()))
                 }
             }))
