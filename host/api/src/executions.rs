@@ -67,7 +67,7 @@ impl ExecutionRecord {
         ServiceId { tenant, component, environment: self.environment }
     }
 
-    /// The level and the message of each log line; what is no such pair is left out.
+    /// The level and the message of each log line. Entries of another shape are skipped.
     pub fn log_lines(&self) -> impl Iterator<Item = (&str, &str)> {
         let lines = self.lines.as_ref().and_then(Value::as_array);
         lines.into_iter().flatten().filter_map(|line| Some((line.get(0)?.as_str()?, line.get(1)?.as_str()?)))

@@ -268,6 +268,8 @@ impl Exchange {
     pub(crate) fn buffer_response(&mut self, body: elias_host::Body, announced: Option<u64>) -> ComponentBody {
         let Some(bytes) = body.size_hint().exact() else {
             let (scopes, stalled) = (self.scopes.clone(), &self.connection.server.stalled);
+            // HTTP/2 asks on to the end, where there may be trailers.
+            let announced = announced.filter(|_| !self.is_http2());
             return ComponentBody::Ahead(ReadAhead::start(body, announced, self.permit.take(), scopes, stalled));
         };
         self.buffer_bytes(bytes);
